@@ -1,0 +1,21 @@
+# The libraries that envtool stands on, all from the distribution.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(CURL REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(libsolv REQUIRED IMPORTED_TARGET libsolv)
+
+# yaml-cpp 0.7's package file names its target without a namespace and without header folder.
+if(NOT TARGET yaml-cpp::yaml-cpp)
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
+if(ENVTOOL_BUILD_TESTS)
+  find_package(Catch2 2 REQUIRED)
+endif()

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "envtool/base/secret.hpp"
+
+namespace envtool {
+
+/// An absolute URL (`http`, `https`, `file`, others kept as they are). Credentials
+/// (`user:password@`) and conda's `/t/<token>/` path segment are kept apart as secrets: `str()`
+/// never shows them.
+class Url {
+ public:
+  Url() = default;
+
+  /// Parses an absolute URL. Throws `Error` (invalid_input) for a missing scheme, a control
+  /// character, or an empty host where the scheme needs one. The error never quotes credentials.
+  static Url parse(std::string_view text);
+
+  /// True when the text starts with `scheme://` (so it is meant as a URL, not as a path or name).
+  static bool looks_like_url(std::string_view text);
+
+  /// The `file://` URL of an absolute path, percent-encoded.
+  static Url from_path(std::string_view absolute_path);
+
+  const std::string& scheme() const { return scheme_; }
+  /// Host, lower case, IPv6 in brackets; empty for `file`.
+  const std::string& host() const { return host_; }
+  /// Explicit port or empty.
+  const std::string& port() const { return port_; }
+  /// Percent-encoded path with its leading slash, without the token segment.
+  const std::string& path() const { return path_; }
+  /// With the leading `?`, or empty.
+  const std::string& query() const { return query_; }
+  /// With the leading `#`, or empty.
+  const std::string& fragment() const { return fragment_; }
+  /// `scheme://host[:port]` with default ports dropped: what credentials belong to.
+  std::string origin() const;
+
+  const Secret& user_info() const { return user_info_; }
+  const Secret& token() const { return token_; }
+  bool has_credentials() const { return !user_info_.empty() || !token_.empty(); }
+
+  /// The URL without credentials, token or fragment: safe to print and store.
+  std::string str() const;
+  /// The URL as sent over the wire. Never log it.
+  Secret with_credentials() const;
+  /// A copy with this token put in (empty removes it).
+  Url with_token(Secret token) const;
+  Url with_user_info(Secret user_info) const;
+  Url without_fragment() const;
+
+  /// This URL's folder plus a relative path (no `..`, no scheme): `https://a/b` / `c/d` gives
+  /// `https://a/b/c/d`. Credentials are kept.
+  Url operator/(std::string_view relative) const;
+  /// Resolves a reference (absolute, `//host/..`, `/path`, relative) as RFC 3986 says. Credentials
+  /// stay only when the origin is the same.
+  Url resolve(std::string_view reference) const;
+
+  /// Last path segment, percent-decoded.
+  std::string file_name() const;
+  /// The URL without its last path segment.
+  Url parent() const;
+  /// The decoded path of a `file` URL. Throws for other schemes or hosts other than localhost.
+  std::string to_path() const;
+
+  bool empty() const { return scheme_.empty(); }
+  bool operator==(const Url&) const = default;
+
+ private:
+  std::string scheme_, host_, port_, path_, query_, fragment_;
+  Secret user_info_;
+  Secret token_;
+};
+
+/// RFC 3986 percent-encoding of everything but unreserved characters and those in `keep`.
+std::string percent_encode(std::string_view text, std::string_view keep = "/");
+/// The inverse; a malformed escape stays as it is.
+std::string percent_decode(std::string_view text);
+
+/// Replaces credentials in anything that looks like a URL inside a text (`user:pw@`, `/t/TOKEN/`):
+/// for foreign text (pip's output, server messages) that we show or store.
+std::string redact(std::string_view text);
+
+}  // namespace envtool

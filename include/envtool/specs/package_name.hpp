@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace envtool {
+
+/// CEP 26: true for a valid distributable package name (lower case). Virtual packages (`__glibc`) count.
+bool is_valid_package_name(std::string_view name);
+/// CEP 26: true for a valid version string as a part of file names.
+bool is_valid_version_string(std::string_view text);
+/// CEP 26: true for a valid build string.
+bool is_valid_build_string(std::string_view text);
+/// CEP 26: true for a known or well-formed subdir (`noarch` included).
+bool is_valid_subdir(std::string_view text);
+/// CEP 24: why an environment's name is refused, or empty when it is fine.
+std::string environment_name_problem(std::string_view name);
+
+}  // namespace envtool
