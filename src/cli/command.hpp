@@ -1,0 +1,73 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "envtool/os/environment.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace envtool {
+
+/// The options that every command understands, as typed.
+struct GlobalOptions {
+  bool json = false;
+  bool assume_yes = false;
+  bool quiet = false;
+  int verbosity = 0;
+  bool offline = false;
+  bool no_rc = false;
+  std::vector<std::string> rc_files;
+  std::string root_prefix;
+};
+
+/// What a command needs from the process, made once by `main`.
+struct CommandContext {
+  EnvSnapshot environment;
+  GlobalOptions global;
+  std::stop_token stop;
+  /// The command line as typed with credentials removed, for the environment's history.
+  std::string command_line;
+  /// Set by the subcommand that was chosen; gives the exit code.
+  std::function<int()> action;
+};
+
+/// `-n NAME` / `-p PREFIX`: which environment a command is about.
+struct TargetOptions {
+  std::string name;
+  std::string prefix;
+};
+
+/// Where packages come from, for the commands that solve.
+struct ChannelOptions {
+  std::vector<std::string> channels;
+  bool override_channels = false;
+  std::string platform;
+  std::string channel_priority;
+  std::optional<long> repodata_ttl;
+  bool use_index_cache = false;
+};
+
+void add_global_options(CLI::App& app, GlobalOptions& options);
+void add_target_options(CLI::App& app, TargetOptions& options);
+void add_channel_options(CLI::App& app, ChannelOptions& options);
+
+// One registration function for each command; each lives in src/cli/commands/<command>.cpp.
+void register_create(CLI::App& app, CommandContext& context);
+void register_install(CLI::App& app, CommandContext& context);
+void register_update(CLI::App& app, CommandContext& context);
+void register_remove(CLI::App& app, CommandContext& context);
+void register_list(CLI::App& app, CommandContext& context);
+void register_env(CLI::App& app, CommandContext& context);
+void register_info(CLI::App& app, CommandContext& context);
+void register_run(CLI::App& app, CommandContext& context);
+void register_clean(CLI::App& app, CommandContext& context);
+void register_lock(CLI::App& app, CommandContext& context);
+void register_shell(CLI::App& app, CommandContext& context);
+
+}  // namespace envtool

@@ -1,0 +1,50 @@
+#include <CLI/CLI.hpp>
+
+#include "command.hpp"
+
+namespace envtool {
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+  const char* group = "Common";
+  app.add_flag("--json", options.json, "Print one JSON document on standard output")->group(group);
+  app.add_flag("-y,--yes", options.assume_yes, "Do not ask, go ahead")->group(group);
+  app.add_flag("-q,--quiet", options.quiet, "No progress, no chatter")->group(group);
+  app.add_flag("-v,--verbose", options.verbosity, "Say more (repeat for more still)")->group(group);
+  app.add_flag("--offline", options.offline, "Use only what is on this machine; no request is sent")->group(group);
+  app.add_option("-r,--root-prefix", options.root_prefix, "Folder with `envs` and `pkgs` (default: ~/.envtool)")
+      ->group(group);
+  app.add_flag("--no-rc", options.no_rc, "Read no configuration files")->group(group);
+  app.add_option("--rc-file", options.rc_files, "Read this configuration file instead of the usual ones")
+      ->group(group)
+      ->take_all();
+}
+
+void add_target_options(CLI::App& app, TargetOptions& options) {
+  const char* group = "Environment";
+  auto* name = app.add_option("-n,--name", options.name, "Name of the environment")->group(group);
+  app.add_option("-p,--prefix", options.prefix, "Path of the environment")->group(group)->excludes(name);
+}
+
+void add_channel_options(CLI::App& app, ChannelOptions& options) {
+  const char* group = "Channels and platform";
+  app.add_option("-c,--channel", options.channels, "Channel: a name, URL or path; may be repeated, first wins")
+      ->group(group)
+      ->allow_extra_args(false);
+  app.add_flag("--override-channels", options.override_channels, "Use only the channels of `-c` and of the files")
+      ->group(group);
+  app.add_option("--platform,--subdir", options.platform, "Solve for this platform, e.g. `linux-64`")->group(group);
+  app.add_option("--channel-priority", options.channel_priority, "`strict`, `flexible` or `disabled`")->group(group);
+  app.add_flag_callback(
+         "--strict-channel-priority", [&options] { options.channel_priority = "strict"; }, "Same as `--channel-priority strict`")
+      ->group(group);
+  app.add_flag_callback(
+         "--no-channel-priority", [&options] { options.channel_priority = "disabled"; },
+         "Same as `--channel-priority disabled`")
+      ->group(group);
+  app.add_option("--repodata-ttl", options.repodata_ttl, "Seconds for which a channel's records are not asked for again")
+      ->group(group);
+  app.add_flag("-C,--use-index-cache", options.use_index_cache, "Use channel records from the cache, however old")
+      ->group(group);
+}
+
+}  // namespace envtool
