@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace envtool {
@@ -38,7 +40,8 @@ std::string_view exception_name(ErrorKind kind);
 /// The process exit code for a kind: 1 for most, 2 usage, 75 locked (EX_TEMPFAIL), 130 interrupted.
 int exit_code(ErrorKind kind);
 
-/// A failure as the user shall read it: what went wrong, where, why, and what to do about it.
+/// A failure as the user shall read it: what went wrong, where, why, and what to do about it. Every
+/// text passes through `redact()` on its way in, so that an error cannot carry a URL's credentials.
 /// Built fluently: `throw Error("cannot parse version").at("env.yml:3:5").because("...").hint("...")`.
 class Error : public std::exception {
  public:
@@ -62,9 +65,12 @@ class Error : public std::exception {
   const std::string& where() const { return where_; }
   const std::string& why() const { return why_; }
   const std::vector<std::string>& hints() const { return hints_; }
+  /// The whole texts of the errors that led to this one, as their `what()` gave them.
+  const std::vector<std::string>& causes() const { return causes_; }
   const std::vector<std::pair<std::string, std::vector<std::string>>>& fields() const { return fields_; }
 
-  /// The whole error as plain text, several lines, without a trailing newline.
+  /// The whole error as plain text without a trailing newline: the message, then indented by two
+  /// `at ...`, `because ...`, `caused by: ...`, `hint: ...`. Control characters are escaped.
   const char* what() const noexcept override;
 
  private:

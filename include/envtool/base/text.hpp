@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -29,7 +30,8 @@ std::optional<std::uint64_t> parse_unsigned(std::string_view text);
 std::vector<std::string> closest_matches(std::string_view wanted, std::span<const std::string> candidates,
                                          std::size_t limit = 3);
 
-/// Control characters and invalid UTF-8 as `\xNN`, so that metadata cannot drive the terminal.
+/// Control characters (line breaks and tabs too), marks that change the writing direction, and
+/// invalid UTF-8 as `\xNN` per byte, so that metadata cannot drive the terminal.
 std::string escape_control(std::string_view text);
 /// True for well-formed UTF-8 (no surrogates, no overlong forms).
 bool is_valid_utf8(std::string_view text);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -7,15 +8,17 @@
 
 namespace envtool {
 
-/// An absolute URL (`http`, `https`, `file`, others kept as they are). Credentials
-/// (`user:password@`) and conda's `/t/<token>/` path segment are kept apart as secrets: `str()`
-/// never shows them.
+/// An absolute URL (`http`, `https`, `file`, others kept as they are), normalised: scheme and host
+/// in lower case, no `.` and `..` segments, characters that a URL may not have percent-encoded.
+/// Credentials (`user:password@`) and conda's `/t/<token>/` path segment are kept apart as secrets:
+/// `str()` never shows them. A `file` URL has no token.
 class Url {
  public:
   Url() = default;
 
-  /// Parses an absolute URL. Throws `Error` (invalid_input) for a missing scheme, a control
-  /// character, or an empty host where the scheme needs one. The error never quotes credentials.
+  /// Parses an absolute URL. Throws `Error` (invalid_input) for a missing `scheme://`, a control
+  /// character, a bad host or port, or an empty host where the scheme needs one. The error never
+  /// quotes credentials.
   static Url parse(std::string_view text);
 
   /// True when the text starts with `scheme://` (so it is meant as a URL, not as a path or name).
@@ -44,21 +47,25 @@ class Url {
 
   /// The URL without credentials, token or fragment: safe to print and store.
   std::string str() const;
-  /// The URL as sent over the wire. Never log it.
+  /// The URL as sent over the wire (without its fragment). Never log it.
   Secret with_credentials() const;
-  /// A copy with this token put in (empty removes it).
+  /// A copy with this token put in (empty removes it): where one was, else before the whole path.
   Url with_token(Secret token) const;
+  /// A copy with this `user:password`, percent-encoded where a URL needs it (empty removes it).
   Url with_user_info(Secret user_info) const;
   Url without_fragment() const;
 
-  /// This URL's folder plus a relative path (no `..`, no scheme): `https://a/b` / `c/d` gives
-  /// `https://a/b/c/d`. Credentials are kept.
+  /// This URL plus a relative path: `https://a/b` / `c/d` gives `https://a/b/c/d`. Credentials are
+  /// kept, query and fragment are dropped; `?`, `#` and a stray `%` are encoded. Throws `Error`
+  /// (invalid_input) for a `..` segment, a scheme or a control character.
   Url operator/(std::string_view relative) const;
-  /// Resolves a reference (absolute, `//host/..`, `/path`, relative) as RFC 3986 says. Credentials
-  /// stay only when the origin is the same.
+  /// Resolves a reference (absolute, `//host/..`, `/path`, relative) as RFC 3986 5.2 says, strictly.
+  /// The user information stays only when the origin is the same, the token only for a reference
+  /// relative to this path (any other names its whole path itself). Throws like `parse()`.
   Url resolve(std::string_view reference) const;
 
-  /// Last path segment, percent-decoded.
+  /// Last path segment (of a folder: its name), percent-decoded, except for an encoded slash or NUL:
+  /// a file name has neither.
   std::string file_name() const;
   /// The URL without its last path segment.
   Url parent() const;
@@ -69,9 +76,15 @@ class Url {
   bool operator==(const Url&) const = default;
 
  private:
+  void parse_authority(std::string_view authority, std::string_view whole);
+  void set_path(std::string_view raw);
+  std::string compose(bool credentials) const;
+
   std::string scheme_, host_, port_, path_, query_, fragment_;
   Secret user_info_;
   Secret token_;
+  /// Where in `path_` the `/t/<token>` segments belong.
+  std::size_t token_position_ = 0;
 };
 
 /// RFC 3986 percent-encoding of everything but unreserved characters and those in `keep`.
@@ -79,8 +92,9 @@ std::string percent_encode(std::string_view text, std::string_view keep = "/");
 /// The inverse; a malformed escape stays as it is.
 std::string percent_decode(std::string_view text);
 
-/// Replaces credentials in anything that looks like a URL inside a text (`user:pw@`, `/t/TOKEN/`):
-/// for foreign text (pip's output, server messages) that we show or store.
+/// Replaces credentials in anything that looks like a URL inside a text (`user:pw@`, `/t/TOKEN/`,
+/// `?token=`, signatures) and the values of `Authorization:` headers by `***`: for foreign text
+/// (pip's output, server messages) that we show or store. Doubtful cases are replaced.
 std::string redact(std::string_view text);
 
 }  // namespace envtool
