@@ -21,8 +21,8 @@ def make_channel(out, work, jobs, architecture=None, only=(), report=lambda line
     """
     require_tools()
     target = machine(architecture)
-    out = Path(out)
-    work = Path(work)
+    out = Path(out).absolute()
+    work = Path(work).absolute()  # tools run in other folders
     demo_recipes = demos.recipes(target)
     if only and set(only) <= {recipe.name for recipe in demo_recipes}:
         # These come from source alone: no package of the distribution is needed.

@@ -91,17 +91,16 @@ class DebianArchive:
         if os.geteuid() == 0:
             # apt's own user cannot write into our folder, and a warning would say so.
             command += ["-o", "APT::Sandbox::User=root"]
+        if not self._target.native:
+            command += ["-o", f"APT::Architecture={self._target.architecture}"]
         return run(command + list(arguments), cwd=cwd).decode()
-
-    def _asked(self, name):
-        return name if self._target.native else f"{name}:{self._target.architecture}"
 
     def _candidates(self, names):
         """What apt would download for each name: file name, size, sha256, version."""
         # apt prints nothing for a file that the folder has already: ask from an empty one.
         with tempfile.TemporaryDirectory() as empty:
             try:
-                text = self._apt("download", "--print-uris", *map(self._asked, names), cwd=empty)
+                text = self._apt("download", "--print-uris", *names, cwd=empty)
             except BuildError as error:
                 raise BuildError(f"the distribution's packages cannot be listed\n{error}",
                                  hint="run `apt-get update` as root first") from error
@@ -128,7 +127,7 @@ class DebianArchive:
     def _download(self, absent):
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._downloads))
         try:
-            self._apt("download", *map(self._asked, absent), cwd=partial)
+            self._apt("download", *absent, cwd=partial)
             for name, fact in absent.items():
                 if not self._is_complete(partial / fact["file"], fact):
                     raise BuildError(f"the download of `{name}` is incomplete or damaged")
