@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace envtool {
@@ -36,8 +37,9 @@ class EnvSnapshot {
   std::map<std::string, std::string> variables_;
 };
 
-/// Makes a path absolute against a folder, expands a leading `~`, and removes `.`, `..` and double
-/// slashes lexically (symlinks are not followed).
+/// Makes a path absolute against the working directory, expands a leading `~`, and removes `.`, `..`
+/// and double slashes lexically (symlinks are not followed). Throws `Error` when the folder that it
+/// needs for that is not known.
 std::string absolute_path(std::string_view path, const EnvSnapshot& environment);
 /// `$NAME` and `${NAME}` replaced; unknown names stay as they are.
 std::string expand_variables(std::string_view text, const EnvSnapshot& environment);

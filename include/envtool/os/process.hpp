@@ -14,12 +14,14 @@ namespace envtool {
 /// A program to run; `arguments[0]` is looked up in PATH of `environment` unless it has a slash.
 struct ProcessRequest {
   std::vector<std::string> arguments;
+  /// Null: this process's own.
   const EnvSnapshot* environment = nullptr;
   /// Empty: the current one.
   std::string working_directory;
   /// Fed to standard input; nothing means /dev/null.
   std::string input;
-  /// Called with pieces of stdout and stderr as they come; when unset, output is collected.
+  /// Called with pieces of stdout and stderr as they come; when unset, output is collected. May
+  /// throw: the process is killed then.
   std::function<void(std::string_view)> on_output;
   /// Seconds before the process group is killed; 0: no limit.
   unsigned time_limit = 0;
@@ -34,12 +36,16 @@ struct ProcessResult {
   bool timed_out = false;
 };
 
-/// Runs to the end; on a stop request the process group gets SIGTERM, then SIGKILL. Throws `Error`
-/// when the program cannot be started.
+/// Runs to the end. On a stop request or at the time limit the process group gets SIGTERM and one
+/// second later SIGKILL; only with one of these the process has a group of its own (so Ctrl-C of a
+/// terminal reaches it through the stop token). Never waits for what the process left in the
+/// background. The child finds default signal actions, except for ignored ones that the user chose
+/// (nohup). Throws `Error` (child_failed) when the program cannot be started.
 ProcessResult run_process(const ProcessRequest& request, std::stop_token stop = {});
 
 /// Replaces this process (execve), so signals, tty and exit code are the program's own.
-/// Throws `Error` when that fails (not found: exit code 127 by the caller).
+/// Throws `Error` (child_failed) when that fails (not found: exit code 127 by the caller). Buffered
+/// output must have been flushed before.
 [[noreturn]] void exec_process(const std::vector<std::string>& arguments, const EnvSnapshot& environment,
                                const std::string& working_directory = {});
 
