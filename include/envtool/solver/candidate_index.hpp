@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "envtool/records/package_record.hpp"
+
+namespace envtool {
+
+/// The records that a solve may choose from, grouped by package name. Holds pointers: the records
+/// must outlive the index and every `Solution` made from it.
+class CandidateIndex {
+ public:
+  /// A record and the channel that it was added for (its position in the order of priority).
+  struct Entry {
+    const RepoDataRecord* record = nullptr;
+    std::uint32_t channel = 0;
+  };
+
+  /// Announces the next channel; the first one has the highest priority. The short name is what
+  /// `channel::spec` may say instead of the URL. Subdirs of one channel share one number.
+  std::uint32_t add_channel(std::string short_name);
+  /// Adds one record of a channel announced before.
+  void add(const RepoDataRecord& record, std::uint32_t channel);
+  /// Adds many records of one channel.
+  void add(std::span<const RepoDataRecord> records, std::uint32_t channel);
+  void add(std::span<const RepoDataRecord* const> records, std::uint32_t channel);
+
+  /// All records of that name, in the order in which they were added.
+  std::span<const Entry> find(std::string_view name) const;
+  /// Every name, sorted.
+  std::vector<std::string> names() const;
+  const std::vector<std::string>& channels() const { return channels_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::vector<std::string> channels_;
+  std::unordered_map<std::string_view, std::vector<Entry>> by_name_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace envtool

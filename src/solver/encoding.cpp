@@ -1,0 +1,345 @@
+#include "encoding.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+
+#include "sat_problem.hpp"
+
+namespace envtool::solving {
+
+std::size_t Encoding::SetHash::operator()(const SetKey& key) const {
+  std::size_t hash = key.name;
+  key.bits.for_each([&](std::size_t i) { hash = hash * 1099511628211ULL + i; });
+  return hash;
+}
+
+Encoding::Encoding(Universe& universe, const Narrowing& narrowing)
+    : universe_(universe), narrowing_(narrowing) {
+  states_.resize(universe.name_count());
+  demands_.resize(universe.candidate_count());
+  best_versions_.assign(universe.spec_count(), no_id);
+}
+
+/// Names that candidates still in play lead to, breadth first.
+void Encoding::reach(const std::vector<NameId>& wanted) {
+  const auto add = [&](NameId name) {
+    if (states_[name].reached) return;
+    states_[name].reached = true;
+    states_[name].alive = narrowing_.alive(name);
+    reached_.push_back(name);
+  };
+  add(0);
+  for (std::size_t i = 0; i < reached_.size(); ++i) {
+    const CandidateId first = universe_.name(reached_[i]).first;
+    Bits alive = states_[reached_[i]].alive;
+    alive.for_each([&](std::size_t local) {
+      for (const SpecId spec : universe_.candidate(first + static_cast<CandidateId>(local)).depends)
+        add(universe_.spec(spec).name);
+    });
+    if (i + 1 == reached_.size())
+      for (const NameId name : wanted) add(name);
+  }
+}
+
+std::uint32_t Encoding::best_version(SpecId spec) {
+  std::uint32_t& best = best_versions_[spec];
+  if (best != no_id) return best;
+  const NameId name = universe_.spec(spec).name;
+  Bits accepted = universe_.matching(spec);
+  accepted &= states_[name].alive;
+  const std::size_t local = accepted.first();
+  best = local == accepted.size()
+             ? no_id - 1
+             : universe_.candidate(universe_.name(name).first + static_cast<CandidateId>(local)).version_rank;
+  return best;
+}
+
+/// The static order of the universe, refined: builds of one version and build number that allow
+/// newer versions of the dependencies they share come first.
+void Encoding::rank(NameId name_id) {
+  const Name& name = universe_.name(name_id);
+  State& state = states_[name_id];
+  state.alive.for_each([&](std::size_t local) { state.order.push_back(name.first + static_cast<CandidateId>(local)); });
+  if (name.kind != Name::Kind::package) return;
+  const auto same_rank = [&](const Candidate& a, const Candidate& b) {
+    return !a.installed && !b.installed && a.channel == b.channel && a.version_rank == b.version_rank &&
+           a.record->build_number == b.record->build_number &&
+           a.record->track_features.empty() == b.record->track_features.empty();
+  };
+  for (std::size_t begin = 0; begin < state.order.size();) {
+    std::size_t end = begin + 1;
+    while (end < state.order.size() &&
+           same_rank(universe_.candidate(state.order[begin]), universe_.candidate(state.order[end])))
+      ++end;
+    if (end - begin > 1) {
+      // For each candidate the best version of every dependency, by name.
+      std::vector<std::map<std::string_view, std::uint32_t>> versions(end - begin);
+      for (std::size_t i = begin; i < end; ++i)
+        for (const SpecId spec : universe_.candidate(state.order[i]).depends) {
+          if (universe_.spec(spec).condition) continue;
+          auto& version = versions[i - begin][universe_.name(universe_.spec(spec).name).text];
+          version = std::max(version, best_version(spec));
+        }
+      std::vector<std::string_view> shared;
+      for (const auto& [dependency, version] : versions[0])
+        if (std::all_of(versions.begin(), versions.end(),
+                        [&](const auto& other) { return other.contains(dependency); }))
+          shared.push_back(dependency);
+      std::vector<std::pair<std::vector<std::uint32_t>, CandidateId>> keyed;
+      for (std::size_t i = begin; i < end; ++i) {
+        std::vector<std::uint32_t> key;
+        for (const auto dependency : shared) key.push_back(versions[i - begin].at(dependency));
+        keyed.emplace_back(std::move(key), state.order[i]);
+      }
+      // The candidate's number is its static rank.
+      std::sort(keyed.begin(), keyed.end());
+      for (std::size_t i = begin; i < end; ++i) state.order[i] = keyed[i - begin].second;
+    }
+    begin = end;
+  }
+}
+
+std::uint32_t Encoding::intern_set(NameId name, Bits bits) {
+  SetKey key{name, std::move(bits)};
+  if (const auto found = set_ids_.find(key); found != set_ids_.end()) return found->second;
+  const auto id = static_cast<std::uint32_t>(sets_.size());
+  sets_.push_back(key);
+  set_ids_.emplace(std::move(key), id);
+  return id;
+}
+
+/// Specs on one name are joined into the set of candidates that all of them accept.
+void Encoding::collect_demands() {
+  sets_.clear();
+  set_ids_.clear();
+  std::vector<std::pair<NameId, std::pair<Bits, bool>>> own;
+  for (const NameId name : reached_) {
+    for (const CandidateId id : states_[name].order) {
+      own.clear();
+      const auto demand = [&](SpecId spec, bool needed) {
+        const NameId neighbour = universe_.spec(spec).name;
+        if (universe_.spec(spec).condition || !states_[neighbour].reached) return;
+        Bits accepted = universe_.matching(spec);
+        accepted &= states_[neighbour].alive;
+        for (auto& [known, what] : own)
+          if (known == neighbour) {
+            what.first &= accepted;
+            what.second = what.second || needed;
+            return;
+          }
+        own.push_back({neighbour, {std::move(accepted), needed}});
+      };
+      for (const SpecId spec : universe_.candidate(id).depends) demand(spec, true);
+      for (const SpecId spec : universe_.candidate(id).constrains) demand(spec, false);
+      auto& demands = demands_[id];
+      demands.clear();
+      for (auto& [neighbour, what] : own) {
+        if (!what.second && what.first == states_[neighbour].alive) continue;  // tolerates all
+        demands.push_back({neighbour, intern_set(neighbour, std::move(what.first)), what.second});
+      }
+      std::sort(demands.begin(), demands.end(), [](const Demand& a, const Demand& b) {
+        return std::tie(a.name, a.accepted, a.needed) < std::tie(b.name, b.accepted, b.needed);
+      });
+    }
+  }
+}
+
+/// Drops candidates that a better one of the same name can stand in for: same demands, and every
+/// set in play has both or none. True when something was dropped.
+bool Encoding::merge() {
+  std::vector<std::vector<std::uint32_t>> sets_of_name(states_.size());
+  for (std::uint32_t i = 0; i < sets_.size(); ++i) sets_of_name[sets_[i].name].push_back(i);
+  // Conditions look at names too.
+  std::vector<std::vector<const Bits*>> conditions_of_name(states_.size());
+  std::vector<std::vector<SpecId>> conditional(demands_.size());
+  const std::function<void(const Condition&)> visit = [&](const Condition& condition) {
+    if (condition.kind == Condition::Kind::atom) {
+      const NameId name = universe_.spec(condition.spec).name;
+      if (name < states_.size() && states_[name].reached)
+        conditions_of_name[name].push_back(&universe_.matching(condition.spec));
+    }
+    for (const auto& part : condition.parts) visit(part);
+  };
+  for (const NameId name : reached_)
+    for (const CandidateId id : states_[name].order)
+      for (const SpecId spec : universe_.candidate(id).depends)
+        if (universe_.spec(spec).condition) {
+          visit(*universe_.spec(spec).condition);
+          conditions_of_name[universe_.spec(spec).name].push_back(&universe_.matching(spec));
+          conditional[id].push_back(spec);
+        }
+  bool dropped = false;
+  for (const NameId name_id : reached_) {
+    State& state = states_[name_id];
+    if (state.order.size() < 2) continue;
+    const CandidateId first = universe_.name(name_id).first;
+    const auto membership = [&](CandidateId id) {
+      std::vector<bool> in;
+      for (const std::uint32_t set : sets_of_name[name_id]) in.push_back(sets_[set].bits.test(id - first));
+      for (const Bits* bits : conditions_of_name[name_id]) in.push_back(bits->test(id - first));
+      return in;
+    };
+    const auto same_demands = [&](CandidateId a, CandidateId b) {
+      return conditional[a] == conditional[b] &&
+             std::equal(demands_[a].begin(), demands_[a].end(), demands_[b].begin(), demands_[b].end(),
+                        [](const Demand& x, const Demand& y) {
+                          return x.name == y.name && x.accepted == y.accepted && x.needed == y.needed;
+                        });
+    };
+    std::unordered_multimap<std::size_t, CandidateId> kept_by_hash;
+    std::vector<CandidateId> kept;
+    std::unordered_map<CandidateId, std::vector<bool>> memberships;
+    for (const CandidateId id : state.order) {
+      std::vector<bool> mine = membership(id);
+      std::size_t hash = std::hash<std::vector<bool>>{}(mine);
+      for (const Demand& demand : demands_[id]) hash = hash * 1099511628211ULL + demand.accepted * 2 + demand.needed;
+      const auto [begin, end] = kept_by_hash.equal_range(hash);
+      const bool stood_in = std::any_of(begin, end, [&](const auto& entry) {
+        return memberships[entry.second] == mine && same_demands(entry.second, id);
+      });
+      if (stood_in) {
+        state.alive.reset(id - first);
+        dropped = true;
+        continue;
+      }
+      kept.push_back(id);
+      kept_by_hash.emplace(hash, id);
+      memberships.emplace(id, std::move(mine));
+    }
+    state.order = std::move(kept);
+  }
+  return dropped;
+}
+
+/// The request's unconditional specs, those on top of the stack first: their versions matter more
+/// to the user than those of what they stand on.
+std::vector<SpecId> Encoding::ordered_wishes() const {
+  std::vector<SpecId> wishes;
+  for (const SpecId spec : universe_.candidate(universe_.root()).depends)
+    if (!universe_.spec(spec).condition) wishes.push_back(spec);
+  std::sort(wishes.begin(), wishes.end(), [&](SpecId a, SpecId b) {
+    return std::make_pair(std::string_view(universe_.name(universe_.spec(a).name).text), universe_.spec(a).match.str()) <
+           std::make_pair(std::string_view(universe_.name(universe_.spec(b).name).text), universe_.spec(b).match.str());
+  });
+  std::vector<std::vector<char>> below(wishes.size());
+  for (std::size_t i = 0; i < wishes.size(); ++i) {
+    below[i].resize(states_.size());
+    std::vector<NameId> queue{universe_.spec(wishes[i]).name};
+    for (std::size_t k = 0; k < queue.size(); ++k) {
+      if (states_[queue[k]].order.empty()) continue;
+      for (const SpecId spec : universe_.candidate(states_[queue[k]].order.front()).depends) {
+        const NameId next = universe_.spec(spec).name;
+        if (below[i][next]) continue;
+        below[i][next] = 1;
+        queue.push_back(next);
+      }
+    }
+  }
+  std::vector<SpecId> ordered;
+  std::vector<char> done(wishes.size());
+  while (ordered.size() < wishes.size()) {
+    std::size_t next = wishes.size();
+    for (std::size_t i = 0; i < wishes.size() && next == wishes.size(); ++i) {
+      if (done[i]) continue;
+      const NameId mine = universe_.spec(wishes[i]).name;
+      bool stood_on = false;
+      for (std::size_t k = 0; k < wishes.size() && !stood_on; ++k)
+        stood_on = !done[k] && k != i && below[k][mine] && !below[i][universe_.spec(wishes[k]).name];
+      if (!stood_on) next = i;
+    }
+    if (next == wishes.size())  // only in circles that the mutual test above does not see
+      next = static_cast<std::size_t>(std::find(done.begin(), done.end(), 0) - done.begin());
+    done[next] = 1;
+    ordered.push_back(wishes[next]);
+  }
+  return ordered;
+}
+
+std::optional<std::vector<CandidateId>> Encoding::solve(const std::vector<NameId>& wanted) {
+  reach(wanted);
+  for (const NameId name : reached_) rank(name);
+  collect_demands();
+  while (merge()) collect_demands();
+
+  SatProblem problem;
+  std::vector<CandidateId> candidates;
+  std::vector<SatProblem::PackageId> packages(demands_.size(), no_id);
+  for (const NameId name : reached_) {
+    const auto& order = states_[name].order;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      packages[order[i]] = problem.add_package(name, static_cast<std::uint32_t>(order.size() - i));
+      candidates.push_back(order[i]);
+    }
+  }
+  candidate_count_ = candidates.size();
+  const auto to_set = [&](NameId name, const Bits& bits) {
+    std::vector<SatProblem::PackageId> members;
+    const CandidateId first = universe_.name(name).first;
+    bits.for_each([&](std::size_t local) {
+      const auto package = packages[first + static_cast<CandidateId>(local)];
+      if (package != no_id) members.push_back(package);
+    });
+    std::sort(members.begin(), members.end());
+    return problem.set_of(members);
+  };
+  const auto matching_set = [&](SpecId spec) {
+    const NameId name = universe_.spec(spec).name;
+    if (name >= states_.size() || !states_[name].reached) return problem.set_of({});
+    return to_set(name, universe_.matching(spec));
+  };
+  std::vector<SatProblem::SetId> accepted_sets, refused_sets;
+  for (const SetKey& set : sets_) {
+    accepted_sets.push_back(to_set(set.name, set.bits));
+    Bits refused = states_[set.name].alive;
+    refused.subtract(set.bits);
+    refused_sets.push_back(refused.none() ? no_id : to_set(set.name, refused));
+  }
+  const std::function<SatProblem::SetId(const Condition&)> condition_set = [&](const Condition& condition) {
+    if (condition.kind == Condition::Kind::atom) return matching_set(condition.spec);
+    std::optional<SatProblem::SetId> joined;
+    for (const Condition& part : condition.parts) {
+      // What the machine alone decides has no say any more: otherwise the whole would be decided.
+      if (universe_.condition_value(part)) continue;
+      const auto set = condition_set(part);
+      if (!joined) joined = set;
+      else joined = condition.kind == Condition::Kind::all_of ? problem.both(*joined, set) : problem.either(*joined, set);
+    }
+    return joined ? *joined : problem.set_of({});
+  };
+  bool conditional_root = false;
+  for (const NameId name : reached_)
+    for (const CandidateId id : states_[name].order) {
+      for (const Demand& demand : demands_[id]) {
+        if (demand.needed) problem.need(packages[id], accepted_sets[demand.accepted]);
+        else if (refused_sets[demand.accepted] != no_id)
+          problem.forbid(packages[id], refused_sets[demand.accepted]);
+      }
+      for (const SpecId spec : universe_.candidate(id).depends)
+        if (universe_.spec(spec).condition) {
+          conditional_root = conditional_root || id == universe_.root();
+          const Condition& condition = *universe_.spec(spec).condition;
+          const auto value = universe_.condition_value(condition);
+          if (value && !*value) continue;
+          const auto what = matching_set(spec);
+          problem.need(packages[id], value ? what : problem.when(what, condition_set(condition)));
+        }
+    }
+  for (const SpecId spec : ordered_wishes()) problem.require(matching_set(spec));
+  if (conditional_root) problem.require(problem.set_of({packages[universe_.root()]}));
+  for (const NameId name : wanted) {
+    std::vector<SatProblem::PackageId> any;
+    for (const CandidateId id : states_[name].order) any.push_back(packages[id]);
+    std::sort(any.begin(), any.end());
+    if (!any.empty()) problem.wish(problem.set_of(any));
+  }
+  const auto chosen = problem.solve();
+  if (!chosen) return std::nullopt;
+  std::vector<CandidateId> result;
+  for (const auto package : *chosen) result.push_back(candidates[package]);
+  return result;
+}
+
+}  // namespace envtool::solving

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "narrowing.hpp"
+#include "universe.hpp"
+
+namespace envtool::solving {
+
+/// Turns what narrowing left into a SAT problem and its answer back into candidates: orders the
+/// candidates of each name as conda prefers them and merges those that nothing can tell apart.
+class Encoding {
+ public:
+  Encoding(Universe& universe, const Narrowing& narrowing);
+
+  /// `wanted`: names of installed packages that would like to stay. Nothing when unsolvable.
+  std::optional<std::vector<CandidateId>> solve(const std::vector<NameId>& wanted);
+  /// How many candidates libsolv got to see.
+  std::size_t candidate_count() const { return candidate_count_; }
+
+ private:
+  /// What a candidate asks of one other name.
+  struct Demand {
+    NameId name = no_id;
+    std::uint32_t accepted = 0;  ///< number of an interned set
+    bool needed = false;
+  };
+  struct State {
+    bool reached = false;
+    std::vector<CandidateId> order;  ///< best first
+    Bits alive;
+  };
+  struct SetKey {
+    NameId name;
+    Bits bits;
+    bool operator==(const SetKey&) const = default;
+  };
+  struct SetHash {
+    std::size_t operator()(const SetKey& key) const;
+  };
+
+  void reach(const std::vector<NameId>& wanted);
+  void rank(NameId name);
+  std::uint32_t best_version(SpecId spec);
+  std::uint32_t intern_set(NameId name, Bits bits);
+  void collect_demands();
+  bool merge();
+  std::vector<SpecId> ordered_wishes() const;
+
+  Universe& universe_;
+  const Narrowing& narrowing_;
+  std::vector<State> states_;
+  std::vector<NameId> reached_;
+  std::vector<std::vector<Demand>> demands_;      ///< per candidate
+  std::vector<SetKey> sets_;
+  std::unordered_map<SetKey, std::uint32_t, SetHash> set_ids_;
+  std::vector<std::uint32_t> best_versions_;      ///< per spec
+  std::size_t candidate_count_ = 0;
+};
+
+}  // namespace envtool::solving

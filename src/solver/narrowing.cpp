@@ -1,0 +1,183 @@
+#include "narrowing.hpp"
+
+#include <algorithm>
+
+namespace envtool::solving {
+
+Narrowing::Narrowing(Universe& universe) : universe_(universe) {}
+
+/// Names, specs and candidates appear while we look at others.
+void Narrowing::grow() {
+  alive_.resize(universe_.name_count());
+  known_.resize(universe_.name_count());
+  certain_.resize(universe_.name_count());
+  queued_.resize(universe_.name_count());
+  registered_.resize(universe_.candidate_count());
+  support_.resize(universe_.spec_count());
+  watched_.resize(universe_.spec_count());
+  dependents_.resize(universe_.spec_count());
+}
+
+void Narrowing::discover(NameId name) {
+  universe_.load(name);
+  grow();
+  if (known_[name]) return;
+  known_[name] = 1;
+  alive_[name] = Bits(universe_.name(name).count, true);
+  reachable_.push_back(name);
+}
+
+bool Narrowing::run(const std::vector<NameId>& wanted) {
+  discover(universe_.candidate(universe_.root()).name);
+  make_certain(0);
+  settle();
+  for (const NameId name : wanted) discover(name);
+  // `reachable_` grows while we walk it: breadth first from the root.
+  for (std::size_t i = 0; i < reachable_.size() && !failed_; ++i) {
+    const Name& name = universe_.name(reachable_[i]);
+    for (std::uint32_t k = 0; k < name.count; ++k)
+      if (alive_[reachable_[i]].test(k)) register_candidate(name.first + k);
+    settle();
+  }
+  // Constraints on names that were not known when their owner was looked at.
+  for (NameId name = 0; name < certain_.size() && !failed_; ++name)
+    if (certain_[name] && !queued_[name]) {
+      queued_[name] = 1;
+      certain_queue_.push_back(name);
+    }
+  settle();
+  return !failed_;
+}
+
+void Narrowing::register_candidate(CandidateId id) {
+  grow();
+  if (registered_[id]) return;
+  registered_[id] = 1;
+  const bool possible = universe_.expand(id);
+  grow();
+  if (!possible) {
+    kill(id);
+    return;
+  }
+  for (std::size_t i = 0; i < universe_.candidate(id).depends.size(); ++i) {
+    const SpecId spec_id = universe_.candidate(id).depends[i];
+    const NameId name = universe_.spec(spec_id).name;
+    discover(name);
+    if (universe_.spec(spec_id).condition) continue;
+    if (!watched_[spec_id]) {
+      watched_[spec_id] = 1;
+      Bits left = universe_.matching(spec_id);
+      left &= alive_[name];
+      support_[spec_id] = static_cast<std::uint32_t>(left.count());
+    }
+    dependents_[spec_id].push_back(id);
+    if (support_[spec_id] == 0) {
+      kill(id);
+      return;
+    }
+  }
+}
+
+void Narrowing::kill(CandidateId id) {
+  const NameId name = universe_.candidate(id).name;
+  const std::uint32_t local = universe_.local(id);
+  if (!alive_[name].test(local)) return;
+  alive_[name].reset(local);
+  dying_.push_back(id);
+}
+
+void Narrowing::settle() {
+  while (!failed_ && (!dying_.empty() || !certain_queue_.empty())) {
+    if (dying_.empty()) {
+      const NameId name = certain_queue_.back();
+      certain_queue_.pop_back();
+      queued_[name] = 0;
+      restrict_neighbours(name);
+      continue;
+    }
+    const CandidateId dead = dying_.back();
+    dying_.pop_back();
+    const NameId name = universe_.candidate(dead).name;
+    const std::uint32_t local = universe_.local(dead);
+    for (const SpecId spec_id : universe_.name(name).specs) {
+      if (spec_id >= watched_.size() || !watched_[spec_id]) continue;
+      if (!universe_.spec(spec_id).matching.test(local)) continue;
+      if (--support_[spec_id] == 0)
+        for (const CandidateId dependent : dependents_[spec_id]) kill(dependent);
+    }
+    if (certain_[name]) {
+      if (alive_[name].none()) failed_ = true;
+      if (!queued_[name]) {
+        queued_[name] = 1;
+        certain_queue_.push_back(name);
+      }
+    }
+  }
+}
+
+void Narrowing::make_certain(NameId name) {
+  if (certain_[name]) return;
+  certain_[name] = 1;
+  if (alive_[name].none()) failed_ = true;
+  if (!queued_[name]) {
+    queued_[name] = 1;
+    certain_queue_.push_back(name);
+  }
+}
+
+/// Whatever candidate of a certain name gets chosen, its specs hold for the neighbours: a
+/// neighbour's candidate that none of them accepts is out.
+void Narrowing::restrict_neighbours(NameId name_id) {
+  struct Demand {
+    NameId name;
+    Bits accepted;
+    bool needed;
+  };
+  std::vector<Demand> all;
+  bool first = true;
+  const CandidateId begin = universe_.name(name_id).first;
+  for (std::uint32_t k = 0; k < universe_.name(name_id).count; ++k) {
+    if (!alive_[name_id].test(k)) continue;
+    register_candidate(begin + k);
+    if (!alive_[name_id].test(k)) continue;
+    const Candidate& candidate = universe_.candidate(begin + k);
+    std::vector<Demand> own;
+    const auto demand = [&](SpecId spec_id, bool needed) {
+      const NameId neighbour = universe_.spec(spec_id).name;
+      if (universe_.spec(spec_id).condition || neighbour >= known_.size() || !known_[neighbour]) return;
+      const Bits& accepted = universe_.matching(spec_id);
+      for (auto& known : own)
+        if (known.name == neighbour) {
+          known.accepted &= accepted;
+          known.needed = known.needed || needed;
+          return;
+        }
+      own.push_back({neighbour, accepted, needed});
+    };
+    for (const SpecId spec : candidate.depends) demand(spec, true);
+    for (const SpecId spec : candidate.constrains) demand(spec, false);
+    if (first) {
+      all = std::move(own);
+      first = false;
+      continue;
+    }
+    std::erase_if(all, [&](Demand& demand_of_all) {
+      for (const auto& mine : own)
+        if (mine.name == demand_of_all.name) {
+          demand_of_all.accepted |= mine.accepted;
+          demand_of_all.needed = demand_of_all.needed && mine.needed;
+          return false;
+        }
+      return true;
+    });
+  }
+  for (const auto& demand : all) {
+    Bits refused = alive_[demand.name];
+    refused.subtract(demand.accepted);
+    const CandidateId neighbours = universe_.name(demand.name).first;
+    refused.for_each([&](std::size_t local) { kill(neighbours + static_cast<CandidateId>(local)); });
+    if (demand.needed) make_certain(demand.name);
+  }
+}
+
+}  // namespace envtool::solving

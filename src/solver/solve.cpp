@@ -1,0 +1,59 @@
+#include "envtool/solver/solve.hpp"
+
+#include <algorithm>
+
+#include "encoding.hpp"
+#include "explanation.hpp"
+#include "install_order.hpp"
+#include "narrowing.hpp"
+#include "universe.hpp"
+
+namespace envtool {
+namespace solving {
+
+/// Installed packages that would like to stay, by name.
+static std::vector<NameId> names_to_keep(Universe& universe) {
+  const InstalledPackages& installed = universe.request().installed;
+  if (installed.prune_orphans) return {};
+  std::vector<std::string_view> texts;
+  for (const auto* record : installed.records)
+    if (!universe.is_removed(record->name)) texts.push_back(record->name);
+  std::sort(texts.begin(), texts.end());
+  std::vector<NameId> names;
+  for (const auto text : texts) names.push_back(universe.intern_name(text));
+  return names;
+}
+
+std::optional<Solution> find_solution(const SolveRequest& request, SolveStatistics* statistics) {
+  Universe universe(request, Universe::Filter::request);
+  const std::vector<NameId> keep = names_to_keep(universe);
+  Narrowing narrowing(universe);
+  const bool possible = narrowing.run(keep);
+  if (statistics != nullptr) {
+    statistics->names = universe.name_count();
+    statistics->candidates = universe.candidate_count();
+  }
+  if (!possible) return std::nullopt;
+  Encoding encoding(universe, narrowing);
+  const auto chosen = encoding.solve(keep);
+  if (statistics != nullptr) statistics->solver_candidates = encoding.candidate_count();
+  if (!chosen) return std::nullopt;
+  Solution solution;
+  for (const CandidateId id : install_order(universe, *chosen)) {
+    const Candidate& candidate = universe.candidate(id);
+    if (candidate.record != nullptr) solution.packages.push_back({candidate.record, candidate.installed});
+  }
+  return solution;
+}
+
+}  // namespace solving
+
+std::variant<Solution, Unsolvable> solve(const SolveRequest& request, SolveStatistics* statistics) {
+  static const CandidateIndex no_candidates;
+  SolveRequest complete = request;
+  if (complete.candidates == nullptr) complete.candidates = &no_candidates;
+  if (auto solution = solving::find_solution(complete, statistics)) return std::move(*solution);
+  return solving::find_reasons(complete);
+}
+
+}  // namespace envtool

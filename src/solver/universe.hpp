@@ -1,0 +1,170 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "bits.hpp"
+#include "condition.hpp"
+#include "envtool/solver/solve.hpp"
+
+namespace envtool::solving {
+
+using NameId = std::uint32_t;
+using CandidateId = std::uint32_t;
+using SpecId = std::uint32_t;
+inline constexpr std::uint32_t no_id = ~std::uint32_t{0};
+
+/// Why candidates of a name did not even enter the problem; for the explanation.
+enum class Exclusion { none, request, pin, frozen, removed, channel_priority, too_new, virtual_package, invalid };
+inline constexpr std::size_t exclusion_count = 9;
+
+/// One distinct spec string.
+struct Spec {
+  MatchSpec match;
+  /// The name it speaks of; of a glob over names: a pseudo name that holds all of them.
+  NameId name = no_id;
+  /// The condition of a conditional dependency (CEP 43), or null.
+  std::unique_ptr<Condition> condition;
+  /// Pseudo names of the optional groups asked for (CEP 44).
+  std::vector<NameId> extras;
+  /// Candidates of `name` that match; valid once the name is loaded.
+  Bits matching;
+  bool matched = false;
+  bool valid = true;
+};
+
+/// One package that could be chosen.
+struct Candidate {
+  /// Null for the root and for the pseudo candidates of groups.
+  const RepoDataRecord* record = nullptr;
+  NameId name = no_id;
+  std::uint32_t channel = 0;
+  /// Position of its version among the versions of the name, 0 is the highest.
+  std::uint32_t version_rank = 0;
+  bool installed = false;
+  bool expanded = false;
+  /// Specs that must hold when it is installed; unconditional ones first to last as in the record.
+  std::vector<SpecId> depends;
+  std::vector<SpecId> constrains;
+};
+
+/// One name and its candidates, the statically best first.
+struct Name {
+  enum class Kind { package, root, group };
+  std::string text;
+  Kind kind = Kind::package;
+  bool loaded = false;
+  CandidateId first = 0;
+  std::uint32_t count = 0;
+  std::vector<Version> versions;  ///< distinct, highest first
+  std::vector<SpecId> specs;      ///< all specs that speak of it
+  /// Of a group: the package's name and the group (CEP 44).
+  NameId base = no_id;
+  std::string group;
+  /// How many candidates were left out, and why.
+  std::uint32_t excluded[exclusion_count] = {};
+};
+
+/// What the request talks about, interned: names, distinct specs and candidates, loaded name by
+/// name on demand. Knows everything that can be said without search: filters of the request, which
+/// candidates a spec matches, virtual packages.
+class Universe {
+ public:
+  /// How much of the request's own wishes is applied when a name is loaded.
+  enum class Filter {
+    request,  ///< specs, pins, channel priority, dates, virtual packages
+    none      ///< everything enters; for explanations
+  };
+  Universe(const SolveRequest& request, Filter filter);
+
+  const SolveRequest& request() const { return request_; }
+  CandidateId root() const { return 0; }
+
+  NameId intern_name(std::string_view name);
+  /// `text` must outlive the universe.
+  SpecId intern_spec(std::string_view text);
+  SpecId intern_spec(const MatchSpec& spec);
+
+  /// Makes the candidates of a name known.
+  void load(NameId name);
+  /// Reads the dependencies of a candidate; false when they cannot be satisfied on this machine.
+  bool expand(CandidateId candidate);
+  /// The candidates that match; loads the name.
+  const Bits& matching(SpecId spec);
+
+  Name& name(NameId id) { return names_[id]; }
+  const Name& name(NameId id) const { return names_[id]; }
+  Candidate& candidate(CandidateId id) { return candidates_[id]; }
+  const Candidate& candidate(CandidateId id) const { return candidates_[id]; }
+  Spec& spec(SpecId id) { return specs_[id]; }
+  const Spec& spec(SpecId id) const { return specs_[id]; }
+  std::size_t name_count() const { return names_.size(); }
+  std::size_t candidate_count() const { return candidates_.size(); }
+  std::size_t spec_count() const { return specs_.size(); }
+  std::uint32_t local(CandidateId id) const { return id - names_[candidates_[id].name].first; }
+  const Version& version(CandidateId id) const {
+    return names_[candidates_[id].name].versions[candidates_[id].version_rank];
+  }
+
+  /// The virtual package of that name, or null.
+  const PackageRecord* virtual_package(std::string_view name) const;
+  /// True when the machine's virtual package satisfies the spec.
+  bool virtual_matches(const MatchSpec& spec) const;
+  /// True when the condition holds whatever gets installed, false when it cannot hold, nothing when
+  /// it depends on the solution.
+  std::optional<bool> condition_value(const Condition& condition) const;
+
+  bool matches(const MatchSpec& spec, const RepoDataRecord& record, const Version& version,
+               std::uint32_t channel) const;
+  bool is_removed(std::string_view name) const { return removed_.contains(name); }
+  bool is_update(std::string_view name) const {
+    return request_.installed.update_all || update_.contains(name);
+  }
+  bool is_frozen(std::string_view name) const;
+  /// The installed record of that name that is not on its way out, or null.
+  const RepoDataRecord* installed(std::string_view name) const;
+  bool is_requested(std::string_view name) const { return wishes_.contains(name); }
+
+ private:
+  struct Draft;
+  void find_removed();
+  void load_package(NameId id);
+  void load_group(NameId id);
+  std::vector<Draft> draft(const Name& name);
+  Exclusion exclusion(const Draft& draft, const Name& name, std::uint32_t best_channel) const;
+  void add_dependency(CandidateId candidate, SpecId spec);
+  void resolve_atoms(Condition& condition);
+  void match(Spec& spec);
+
+  const SolveRequest& request_;
+  Filter filter_;
+  std::deque<Name> names_;
+  std::deque<Spec> specs_;
+  std::deque<Candidate> candidates_;
+  std::unordered_map<std::string_view, NameId> name_ids_;
+  std::unordered_map<std::string_view, SpecId> spec_ids_;
+  std::deque<std::string> own_texts_;
+  struct Virtual {
+    const PackageRecord* record;
+    Version version;
+  };
+  std::unordered_map<std::string_view, Virtual> virtuals_;
+  /// What the request itself says of a name.
+  struct Wish {
+    std::vector<const MatchSpec*> specs;
+    std::vector<const MatchSpec*> pins;
+  };
+  std::unordered_map<std::string_view, Wish> wishes_;
+  std::unordered_map<std::string_view, std::vector<const MatchSpec*>> pins_;
+  std::unordered_map<std::string_view, const RepoDataRecord*> installed_;
+  std::unordered_set<std::string_view> removed_, update_, freeze_;
+};
+
+}  // namespace envtool::solving
