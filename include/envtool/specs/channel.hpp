@@ -29,13 +29,16 @@ struct ChannelConfig {
 
 /// A channel: where packages come from (CEP 26 channel names).
 struct Channel {
-  /// Short name (`conda-forge`), or the URL when it has none.
+  /// Short name: the path below `channel_alias` or a custom channel (`conda-forge`, `pkgs/pro`),
+  /// otherwise the URL without credentials.
   std::string name;
   /// Without subdir, without trailing slash.
   Url base_url;
 
-  /// Resolves a name, URL or path; a multichannel gives several. Throws `Error` for nonsense.
-  /// A trailing known subdir (`conda-forge/linux-64`) is removed.
+  /// Resolves a name, URL or path; a multichannel (`defaults`, `custom_multichannels`) gives several
+  /// and `nodefaults` none (CEP 24). Throws `Error` (invalid_input) for nonsense. A trailing known
+  /// subdir (`conda-forge/linux-64`) is removed. Credentials of a URL are kept in `base_url`, as secrets.
+  /// `local` is `~/conda-bld` unless configured otherwise.
   static std::vector<Channel> resolve(std::string_view text, const ChannelConfig& config);
   bool operator==(const Channel&) const = default;
 };

@@ -1,0 +1,573 @@
+#include <algorithm>
+#include <array>
+
+#include "archive_name.hpp"
+#include "brackets.hpp"
+#include "characters.hpp"
+#include "envtool/base/error.hpp"
+#include "envtool/base/text.hpp"
+#include "envtool/base/url.hpp"
+#include "envtool/specs/match_spec.hpp"
+#include "envtool/specs/package_name.hpp"
+#include "match_spec_parser.hpp"
+#include "when_expression.hpp"
+
+namespace envtool {
+
+namespace {
+
+constexpr std::size_t longest_spec = 8192;
+constexpr std::size_t longest_name = 128;
+
+bool is_operator_character(char c) {
+  return c == '=' || c == '<' || c == '>' || c == '!' || c == '~';
+}
+
+/// The version and build of `name version build` or `name=version=build`.
+struct VersionAndBuild {
+  std::string_view version;
+  std::string_view build;
+  bool has_build = false;
+  bool is_build_after_equals = false;
+};
+
+class SpecParser {
+ public:
+  SpecParser(std::string_view text, WhenAllowed when_allowed)
+      : text_(strip(text)), when_allowed_(when_allowed) {}
+
+  MatchSpec parse();
+
+ private:
+  bool parse_archive();
+  void parse_archive_file(std::string_view file_name, bool is_url);
+  void parse_hash(std::string_view hash);
+  std::size_t find_brackets() const;
+  void parse_positional(std::string_view text);
+  std::string_view take_channel(std::string_view text);
+  void set_channel(std::string_view text);
+  std::size_t name_length(std::string_view text) const;
+  void set_name(std::string_view name);
+  void set_version_and_build(std::string_view rest, bool has_space);
+  VersionAndBuild split_version_and_build(std::string_view rest) const;
+  void set_build(std::string_view text);
+  void apply_fields(const std::vector<BracketField>& fields);
+  void apply(const BracketField& field);
+  void set_subdir(std::string_view text);
+  static std::vector<std::string> names_of(const BracketField& field);
+
+  std::string_view text_;
+  WhenAllowed when_allowed_;
+  MatchSpec spec_;
+};
+
+MatchSpec SpecParser::parse() {
+  if (text_.empty()) {
+    throw SpecProblem("it is empty", "write `*` for any package");
+  }
+  if (text_.size() > longest_spec) {
+    throw SpecProblem("it is longer than " + std::to_string(longest_spec) + " characters");
+  }
+  if (parse_archive()) {
+    return std::move(spec_);
+  }
+  const std::size_t brackets = find_brackets();
+  parse_positional(strip(text_.substr(0, brackets)));
+  if (brackets < text_.size() && text_[brackets] == '[') {
+    std::size_t end = 0;
+    const std::string_view rest = text_.substr(brackets);
+    apply_fields(parse_brackets(rest, end));
+    const std::string_view after = strip(rest.substr(end));
+    if (after.starts_with('[')) {
+      throw SpecProblem("there is more than one pair of square brackets",
+                        "put all fields into one pair, separated by `,`");
+    }
+    if (!after.empty() && after.front() != '#') {
+      throw SpecProblem(quoted(after) + " follows the square brackets",
+                        "nothing comes after the square brackets");
+    }
+  }
+  return std::move(spec_);
+}
+
+/// Where the square brackets or the comment begin. Regular expressions have brackets of their own.
+std::size_t SpecParser::find_brackets() const {
+  for (std::size_t i = 0; i < text_.size(); ++i) {
+    const char c = text_[i];
+    if (c == '[' || (c == '#' && i > 0 && is_space(text_[i - 1]))) {
+      return i;
+    }
+    if (c == '^') {
+      const std::size_t end = text_.find('$', i);
+      i = end == std::string_view::npos ? i : end;
+    }
+  }
+  return text_.size();
+}
+
+bool SpecParser::parse_archive() {
+  std::string_view location = text_;
+  std::string_view hash;
+  if (!has_archive_extension(location)) {
+    const std::size_t mark = location.rfind('#');
+    if (mark == std::string_view::npos || !has_archive_extension(location.substr(0, mark))) {
+      return false;
+    }
+    hash = location.substr(mark + 1);
+    location = location.substr(0, mark);
+  }
+  const bool is_url = Url::looks_like_url(location);
+  const std::size_t colons = location.rfind("::");
+  if (colons != std::string_view::npos) {
+    // `channel::name-version-build.conda`, conda's distribution strings.
+    set_channel(strip(location.substr(0, colons)));
+    spec_.fn = std::string(strip(location.substr(colons + 2)));
+    parse_archive_file(spec_.fn, false);
+  } else if (is_url) {
+    spec_.url = std::string(location);
+    const Url url = Url::parse(location);
+    spec_.fn = url.file_name();
+    parse_archive_file(spec_.fn, true);
+    const std::string folder = url.parent().with_credentials().reveal();
+    std::string_view channel = folder;
+    const std::string_view subdir = take_subdir(channel);
+    if (!subdir.empty()) {
+      spec_.channel = std::string(channel);
+      spec_.subdir = std::string(subdir);
+    }
+  } else {
+    spec_.url = std::string(location);
+    const std::size_t slash = location.find_last_of("/\\");
+    spec_.fn = std::string(slash == std::string_view::npos ? location : location.substr(slash + 1));
+    parse_archive_file(spec_.fn, true);
+  }
+  if (!hash.empty()) {
+    parse_hash(hash);
+  }
+  return true;
+}
+
+void SpecParser::parse_archive_file(std::string_view file_name, bool is_location) {
+  const std::optional<ArchiveName> parts = split_archive_name(file_name);
+  if (!parts) {
+    throw SpecProblem("the file name " + quoted(file_name) + " is not of the form `name-version-build.conda`",
+                      is_location ? "packages cannot be renamed: the file name says what they are" : "");
+  }
+  set_name(parts->name);
+  spec_.version = VersionSpec::equal_to(Version::parse(parts->version));
+  set_build(parts->build);
+}
+
+void SpecParser::parse_hash(std::string_view hash) {
+  const std::string_view digits = hash.starts_with("sha256:") ? hash.substr(7)
+                                  : hash.starts_with("md5:")  ? hash.substr(4)
+                                                              : hash;
+  if (!hash.starts_with("md5:")) {
+    spec_.sha256 = Sha256::parse(digits);
+  }
+  if (!hash.starts_with("sha256:")) {
+    spec_.md5 = Md5::parse(digits);
+  }
+  if (!spec_.sha256 && !spec_.md5) {
+    throw SpecProblem("after `#` stands " + quoted(hash) + ", which is neither an MD5 nor a SHA-256 sum",
+                      "an MD5 sum has 32 hexadecimal digits, a SHA-256 sum 64");
+  }
+}
+
+void SpecParser::parse_positional(std::string_view text) {
+  if (Url::looks_like_url(text) && text.find("::") == std::string_view::npos) {
+    throw SpecProblem("a URL must end in `.conda` or `.tar.bz2`",
+                      "for a package of a channel write `<channel URL>::<package>`");
+  }
+  text = take_channel(text);
+  const std::size_t length = name_length(text);
+  set_name(text.substr(0, length));
+  const std::string_view rest = text.substr(length);
+  const std::string_view stripped = strip(rest);
+  if (!stripped.empty()) {
+    set_version_and_build(stripped, is_space(rest.front()));
+  }
+}
+
+/// `channel:namespace:name`; the namespace is read and ignored (CEP 29).
+std::string_view SpecParser::take_channel(std::string_view text) {
+  const std::size_t colon = text.substr(0, text.find('^')).rfind(':');
+  if (colon == std::string_view::npos) {
+    return text;
+  }
+  const std::string_view left = text.substr(0, colon);
+  const std::size_t previous = left.rfind(':');
+  const std::string_view name_space = strip(previous == std::string_view::npos ? left : left.substr(previous + 1));
+  for (char c : name_space) {
+    if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_' && c != '.') {
+      throw SpecProblem("a single `:` stands after " + quoted(left),
+                        "separate channel and package with `::`");
+    }
+  }
+  if (previous != std::string_view::npos) {
+    set_channel(strip(left.substr(0, previous)));
+  }
+  return strip(text.substr(colon + 1));
+}
+
+void SpecParser::set_channel(std::string_view text) {
+  const bool is_url = Url::looks_like_url(text);
+  std::string_view channel = text;
+  const std::string_view subdir = take_subdir(channel);
+  if (!subdir.empty()) {
+    spec_.subdir = std::string(subdir);
+  }
+  if (is_url) {
+    Url::parse(channel);  // throws for nonsense
+  } else if (!looks_like_path(channel) && !(channel.starts_with('^') && channel.ends_with('$'))) {
+    for (char c : channel) {
+      if (!is_letter(c) && !is_digit(c) && std::string_view("-_./*+!%~@").find(c) == std::string_view::npos) {
+        throw SpecProblem("the channel " + quoted(channel) + " contains " + quoted(std::string_view(&c, 1)));
+      }
+    }
+  }
+  if (std::any_of(channel.begin(), channel.end(),
+                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
+    throw SpecProblem("the channel " + quoted(channel) + " contains a control character");
+  }
+  spec_.channel = channel == "*" ? std::string() : std::string(channel);
+}
+
+std::size_t SpecParser::name_length(std::string_view text) const {
+  if (text.starts_with('^')) {
+    // The regular expression ends at the first `$` that something other than a pattern follows.
+    for (std::size_t i = 1; i < text.size(); ++i) {
+      if (text[i] == '$' && (i + 1 == text.size() || is_space(text[i + 1]) || is_operator_character(text[i + 1]))) {
+        return i + 1;
+      }
+    }
+    throw SpecProblem("a regular expression starts with `^` and has no `$` at its end");
+  }
+  std::size_t length = 0;
+  while (length < text.size() && !is_space(text[length]) && !is_operator_character(text[length])) {
+    ++length;
+  }
+  return length;
+}
+
+void SpecParser::set_name(std::string_view name) {
+  if (name.empty()) {
+    throw SpecProblem("the package name is missing", "write `*` for any package");
+  }
+  if (name.starts_with('^')) {
+    spec_.name_matcher = StringMatcher::parse(name);
+    spec_.name = std::string(name);
+    return;
+  }
+  bool has_glob = false;
+  for (char c : name) {
+    if (c == '*') {
+      has_glob = true;
+    } else if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_' && c != '.') {
+      const std::string why = quoted(name) + " is not a package name: it contains " + quoted(std::string_view(&c, 1));
+      if (c == '@') {
+        throw SpecProblem(why, "features (`@name`) are not supported; ask for the package that has them");
+      }
+      if (c == ',' || c == '|' || c == ';') {
+        throw SpecProblem(why, "give several packages as separate specs");
+      }
+      throw SpecProblem(why);
+    }
+  }
+  if (name.front() == '-' || name.front() == '.') {
+    throw SpecProblem(quoted(name) + " is not a package name: it starts with `" + name.front() + "`");
+  }
+  if (name.size() > longest_name) {
+    throw SpecProblem("the package name is longer than " + std::to_string(longest_name) + " characters");
+  }
+  spec_.name = to_lower(name);
+  if (has_glob && spec_.name != "*") {
+    spec_.name_matcher = StringMatcher::parse(name);
+  }
+}
+
+VersionAndBuild SpecParser::split_version_and_build(std::string_view rest) const {
+  VersionAndBuild parts;
+  char previous = 0;  // the last character that is not a space
+  for (std::size_t i = 0; i < rest.size(); ++i) {
+    const char c = rest[i];
+    if (c == '^') {
+      const std::size_t end = rest.find('$', i);
+      if (end == std::string_view::npos) {
+        break;  // the version's own parser says what is wrong
+      }
+      i = end;
+      previous = '$';
+      continue;
+    }
+    if (is_space(c)) {
+      std::size_t next = i;
+      while (is_space(rest[next])) {
+        ++next;  // `rest` is stripped, so something follows
+      }
+      const char after = rest[next];
+      const bool is_inside = previous == 0 || is_operator_character(previous) || previous == ',' ||
+                             previous == '|' || previous == '(' || is_operator_character(after) ||
+                             after == ',' || after == '|' || after == ')' || after == '(';
+      if (!is_inside) {
+        parts.version = rest.substr(0, i);
+        parts.build = rest.substr(next);
+        parts.has_build = true;
+        return parts;
+      }
+      i = next - 1;
+      continue;
+    }
+    const bool is_separator = c == '=' && previous != 0 && i > 0 && !is_space(rest[i - 1]) &&
+                              !is_operator_character(previous) && previous != ',' && previous != '|' &&
+                              previous != '(' && (i + 1 == rest.size() || rest[i + 1] != '=');
+    if (is_separator) {
+      parts.version = rest.substr(0, i);
+      parts.build = rest.substr(i + 1);
+      parts.has_build = true;
+      parts.is_build_after_equals = true;
+      return parts;
+    }
+    previous = c;
+  }
+  parts.version = rest;
+  return parts;
+}
+
+void SpecParser::set_version_and_build(std::string_view rest, bool has_space) {
+  const bool has_single_equals = rest.front() == '=' && (rest.size() == 1 || rest[1] != '=');
+  VersionAndBuild parts = split_version_and_build(rest);
+  if (parts.has_build) {
+    // CEP 29 forbids to mix spaces and `=`. Published packages do (`blas =2.127=mkl`), so a mixture
+    // is read where it has one meaning. `name=1.8 build` has two: exact to conda, and fuzzy if the
+    // `=` is an operator as in `name =1.8 build`.
+    if (!parts.is_build_after_equals && has_single_equals && !has_space &&
+        parts.version.find('*') == std::string_view::npos) {
+      const std::string version(parts.version.substr(1));
+      const std::string build(strip(parts.build));
+      throw SpecProblem("it separates its parts by both spaces and `=`",
+                        "write " + quoted(spec_.name + "=" + version + "=" + build) + " for this very version or " +
+                            quoted(spec_.name + " " + version + ".* " + build) + " for any that starts so");
+    }
+    if (parts.is_build_after_equals && has_single_equals) {
+      // Both `=` are separators, so the version is exact (CEP 29).
+      parts.version.remove_prefix(1);
+      if (!parts.version.empty() && is_operator_character(parts.version.front())) {
+        throw SpecProblem("`=` and " + quoted(parts.version) + " stand side by side");
+      }
+    }
+  }
+  spec_.version = VersionSpec::parse(parts.version);
+  if (parts.has_build) {
+    set_build(parts.build);
+  }
+}
+
+void SpecParser::set_build(std::string_view text) {
+  const std::string_view build = strip(text);
+  if (build.empty()) {
+    throw SpecProblem("the build string is missing after `=`");
+  }
+  if (!(build.starts_with('^') && build.ends_with('$'))) {
+    for (char c : build) {
+      if (!is_letter(c) && !is_digit(c) && std::string_view("._+*-").find(c) == std::string_view::npos) {
+        throw SpecProblem(quoted(build) + " is not a build string: it contains " + quoted(std::string_view(&c, 1)),
+                          is_space(c) ? "a spec has at most three parts: name, version and build" : "");
+      }
+    }
+  } else if (std::any_of(build.begin(), build.end(), is_space)) {
+    throw SpecProblem("the build string " + quoted(build) + " contains a space");
+  }
+  spec_.build = build == "*" ? StringMatcher() : StringMatcher::parse(build);
+}
+
+void SpecParser::set_subdir(std::string_view text) {
+  const std::string subdir = is_pattern(text) && text.front() == '^' ? std::string(text) : to_lower(text);
+  if (!is_pattern(subdir) && !is_valid_subdir(subdir)) {
+    throw SpecProblem(quoted(text) + " is not a subdir", "subdirs are named like `linux-64` or `noarch`");
+  }
+  StringMatcher::parse(subdir);  // throws for a bad regular expression
+  spec_.subdir = subdir == "*" ? std::string() : subdir;
+}
+
+std::vector<std::string> SpecParser::names_of(const BracketField& field) {
+  std::vector<std::string> names;
+  for (const std::string& element : field.is_list ? field.list : std::vector<std::string>{field.value}) {
+    names.emplace_back(strip(element));
+  }
+  return names;
+}
+
+void sort_unique(std::vector<std::string>& names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+}
+
+/// CEP 44: `[a-z0-9_.+-]{1,64}`.
+bool is_group_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return is_lower(c) || is_digit(c) || c == '_' || c == '.' || c == '+' || c == '-';
+  });
+}
+
+/// CEP 45: `[a-z0-9_*]+(:[a-z0-9_*]+)?`.
+bool is_flag_pattern(std::string_view flag) {
+  const std::size_t colon = flag.find(':');
+  const auto is_part = [](std::string_view part) {
+    return !part.empty() && std::all_of(part.begin(), part.end(), [](char c) {
+      return is_lower(c) || is_digit(c) || c == '_' || c == '*';
+    });
+  };
+  return is_part(flag.substr(0, colon)) && (colon == std::string_view::npos || is_part(flag.substr(colon + 1)));
+}
+
+constexpr std::array<std::string_view, 19> field_names = {
+    "name",     "version",        "build",    "build_number",   "channel",  "subdir", "md5",
+    "sha256",   "url",            "fn",       "license",        "license_family", "features",
+    "track_features", "size",     "timestamp", "extras",        "flags",    "when"};
+
+[[noreturn]] void fail_unknown_key(std::string_view key) {
+  const std::string why = quoted(key) + " is not a field that a spec can ask for";
+  if (key == "optional" || key == "target") {
+    throw SpecProblem(why, "it was internal to old versions of conda; leave it out");
+  }
+  const std::vector<std::string> known(field_names.begin(), field_names.end());
+  const std::vector<std::string> near = closest_matches(key, known);
+  if (!near.empty()) {
+    throw SpecProblem(why, "did you mean `" + join(near, "` or `") + "`?");
+  }
+  throw SpecProblem(why, "the fields are " + join(known, ", "));
+}
+
+void SpecParser::apply_fields(const std::vector<BracketField>& fields) {
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (fields[i].key == fields[j].key) {
+        throw SpecProblem(quoted(fields[i].key) + " is given more than once");
+      }
+    }
+  }
+  // A subdir of its own wins over one at the end of the channel, whatever their order.
+  for (const BracketField& field : fields) {
+    if (field.key != "subdir") {
+      apply(field);
+    }
+  }
+  for (const BracketField& field : fields) {
+    if (field.key == "subdir") {
+      apply(field);
+    }
+  }
+}
+
+void SpecParser::apply(const BracketField& field) {
+  const std::string_view key = field.key;
+  if (std::find(field_names.begin(), field_names.end(), key) == field_names.end()) {
+    fail_unknown_key(key);
+  }
+  if (field.is_list && key != "extras" && key != "flags" && key != "track_features") {
+    throw SpecProblem(quoted(key) + " takes a single value, not a list");
+  }
+  const std::string_view value = strip(field.value);
+  if (key == "name") {
+    return;  // CEP 29: the name stands before the brackets, a second one is ignored
+  }
+  if (key == "version") {
+    spec_.version = VersionSpec::parse(value);
+  } else if (key == "build") {
+    set_build(value);
+  } else if (key == "build_number" || key == "size" || key == "timestamp") {
+    const VersionSpec number = VersionSpec::parse(value);
+    std::optional<VersionSpec>& target = key == "size"        ? spec_.size
+                                         : key == "timestamp" ? spec_.timestamp
+                                                              : spec_.build_number;
+    target = number.is_any() ? std::nullopt : std::optional<VersionSpec>(number);
+  } else if (key == "channel") {
+    set_channel(value);
+  } else if (key == "subdir") {
+    set_subdir(value);
+  } else if (key == "md5") {
+    spec_.md5 = Md5::parse(value);
+    if (!spec_.md5) {
+      throw SpecProblem(quoted(value) + " is not an MD5 sum", "an MD5 sum has 32 hexadecimal digits");
+    }
+  } else if (key == "sha256") {
+    spec_.sha256 = Sha256::parse(value);
+    if (!spec_.sha256) {
+      throw SpecProblem(quoted(value) + " is not a SHA-256 sum", "a SHA-256 sum has 64 hexadecimal digits");
+    }
+  } else if (key == "url") {
+    spec_.url = std::string(value);
+    if (Url::looks_like_url(value)) {
+      Url::parse(value);  // throws for nonsense
+    }
+  } else if (key == "fn") {
+    spec_.fn = std::string(value);
+  } else if (key == "license") {
+    spec_.license = StringMatcher::parse(value);
+  } else if (key == "license_family") {
+    spec_.license_family = StringMatcher::parse(value);
+  } else if (key == "features") {
+    spec_.features = StringMatcher::parse(value);
+  } else if (key == "track_features") {
+    spec_.track_features.clear();
+    for (const std::string& element : names_of(field)) {
+      for (std::string_view part : split(element, ',')) {
+        for (std::string_view word : split_whitespace(part)) {
+          spec_.track_features.emplace_back(word);
+        }
+      }
+    }
+    sort_unique(spec_.track_features);
+  } else if (key == "extras") {
+    spec_.extras = names_of(field);
+    for (const std::string& group : spec_.extras) {
+      if (!is_group_name(group)) {
+        throw SpecProblem(quoted(group) + " is not the name of an optional group",
+                          "such names consist of `a-z`, `0-9`, `_`, `.`, `+` and `-`; lists are written `[a,b]`");
+      }
+    }
+    sort_unique(spec_.extras);
+  } else if (key == "flags") {
+    spec_.flags = names_of(field);
+    for (const std::string& flag : spec_.flags) {
+      if (!is_flag_pattern(flag)) {
+        throw SpecProblem(quoted(flag) + " is not a flag",
+                          "flags are written like `cuda` or `blas:mkl`, with `*` for any text; lists like `[a,b]`");
+      }
+    }
+    sort_unique(spec_.flags);
+  } else if (key == "when") {
+    if (when_allowed_ == WhenAllowed::no) {
+      throw SpecProblem("a condition cannot have a condition of its own");
+    }
+    spec_.when = checked_when(value);
+  }
+}
+
+}  // namespace
+
+MatchSpec parse_match_spec(std::string_view text, WhenAllowed when_allowed) {
+  const auto fail = [&](const std::string& why, const std::string& hint) {
+    Error error("invalid match spec " + quoted(text), ErrorKind::invalid_input);
+    error.because(why);
+    if (!hint.empty()) {
+      error.hint(hint);
+    }
+    return error;
+  };
+  try {
+    return SpecParser(text, when_allowed).parse();
+  } catch (const SpecProblem& problem) {
+    throw fail(problem.what(), problem.hint);
+  } catch (const Error& inner) {
+    throw fail(inner.message() + (inner.why().empty() ? "" : ": " + inner.why()),
+               inner.hints().empty() ? std::string() : inner.hints().front());
+  }
+}
+
+MatchSpec MatchSpec::parse(std::string_view text) {
+  return parse_match_spec(text, WhenAllowed::yes);
+}
+
+}  // namespace envtool
