@@ -1,0 +1,123 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "envtool/base/secret.hpp"
+#include "envtool/specs/channel.hpp"
+
+namespace envtool {
+
+/// Who may decide what: a project's or an environment's file must not switch certificate checks off.
+enum class SettingsTrust { user, project };
+
+/// One value of a layer, as written.
+struct SettingValue {
+  std::variant<std::string, std::vector<std::string>, std::map<std::string, std::string>,
+               std::map<std::string, std::vector<std::string>>>
+      value;
+  /// `file:line:column`, a variable's name, an option.
+  std::string where;
+  /// conda's `#!final`: layers of higher priority cannot change it.
+  bool is_final = false;
+  /// conda's `#!top` and `#!bottom` marks of single list items.
+  std::vector<std::string> top, bottom;
+};
+
+/// The settings of one place: a `.condarc`, the environment's variables, the command line.
+struct SettingsLayer {
+  std::string source;
+  SettingsTrust trust = SettingsTrust::user;
+  std::map<std::string, SettingValue> values;
+  /// Unknown keys, keys that envtool does not support: shown to the user.
+  std::vector<std::string> warnings;
+
+  void set(const std::string& key, std::string value);
+  void set(const std::string& key, std::vector<std::string> value);
+};
+
+/// What `channel_priority` says.
+enum class ChannelPrioritySetting { strict, flexible, disabled };
+/// What `path_conflict` says.
+enum class PathConflictSetting { clobber, warn, prevent };
+
+/// The settings in force. Every member has conda's meaning and name unless said otherwise.
+struct Settings {
+  std::string root_prefix;
+  std::vector<std::string> envs_dirs;
+  std::vector<std::string> pkgs_dirs;
+  /// As configured; empty when nobody configured any (then `fallback_channels` stand in).
+  std::vector<std::string> channels;
+  /// What envtool uses when neither the user nor a file names a channel: conda-forge.
+  std::vector<std::string> fallback_channels = {"conda-forge"};
+  ChannelConfig channel_config;
+  ChannelPrioritySetting channel_priority = ChannelPrioritySetting::flexible;
+  PathConflictSetting path_conflict = PathConflictSetting::clobber;
+  bool offline = false;
+  bool always_yes = false;
+  bool always_copy = false;
+  bool verify_tls = true;
+  /// Who switched the checks off, for the warning that each run prints.
+  std::string verify_tls_source;
+  /// PEM file; empty: the system's.
+  std::string ca_bundle;
+  bool change_prompt = true;
+  std::string env_prompt = "({default_env}) ";
+  bool auto_activate_base = false;
+  std::vector<std::string> pinned_packages;
+  std::vector<std::string> create_default_packages;
+  /// By scheme or scheme://host; may hold credentials.
+  std::map<std::string, Secret> proxy_servers;
+  std::chrono::seconds connect_timeout{15};
+  std::chrono::seconds read_timeout{60};
+  unsigned max_retries = 4;
+  unsigned fetch_threads = 0;  ///< 0: chosen by envtool
+  /// conda's `local_repodata_ttl`: unset follows the server's Cache-Control.
+  std::optional<std::chrono::seconds> repodata_ttl;
+  /// `safe` syncs to disk at each change, `fast` leaves that to the kernel.
+  bool durable = true;
+
+  /// Key to the place that set it; keys at their default are absent.
+  std::map<std::string, std::string> sources;
+  std::vector<std::string> warnings;
+};
+
+/// Where defaults come from.
+struct SettingsDefaults {
+  std::string home;
+  std::string working_directory;
+};
+
+/// Parses a `.condarc`. Throws `Error` (invalid_input) with line and column for YAML that cannot be
+/// read and for values of a wrong type.
+SettingsLayer parse_condarc(std::string_view text, const std::string& origin,
+                            SettingsTrust trust = SettingsTrust::user);
+
+/// The layer of the variables `CONDA_<KEY>`, `MAMBA_<KEY>`, `ENVTOOL_<KEY>`; the later prefix wins.
+SettingsLayer layer_from_variables(const std::map<std::string, std::string>& variables);
+
+/// Folds layers, lowest priority first. Scalars: the highest layer wins. Lists: items of higher
+/// layers first, then those of lower ones, no doubles (conda's rule). Maps: key by key.
+/// Throws `Error` (invalid_input) for a value that makes no sense, with its place.
+Settings merge(const std::vector<SettingsLayer>& layers, const SettingsDefaults& defaults);
+
+/// The root prefix from variables alone (needed to know which files to read): `ENVTOOL_ROOT_PREFIX`,
+/// `MAMBA_ROOT_PREFIX`, `CONDA_ROOT_PREFIX`, else `~/.envtool`.
+std::string root_prefix_from_variables(const std::map<std::string, std::string>& variables, const std::string& home);
+
+/// A place where a configuration file may lie, lowest priority first (CEP 32 and conda's search
+/// path). A path that ends in `/` is a folder of `*.yml` and `*.yaml` files.
+struct ConfigurationCandidate {
+  std::string path;
+  SettingsTrust trust = SettingsTrust::user;
+};
+std::vector<ConfigurationCandidate> configuration_candidates(const std::map<std::string, std::string>& variables,
+                                                             const std::string& home, const std::string& root_prefix,
+                                                             const std::string& prefix);
+
+}  // namespace envtool

@@ -1,0 +1,121 @@
+#include "envtool/app/pip.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "envtool/base/error.hpp"
+#include "envtool/base/text.hpp"
+#include "envtool/base/url.hpp"
+#include "envtool/os/files.hpp"
+#include "envtool/os/process.hpp"
+#include "envtool/transaction/python_layout.hpp"
+
+namespace envtool {
+
+namespace {
+/// pip resolves `-r FILE` of a requirements file against that file's folder. Ours lies in a
+/// temporary folder, so such paths are made absolute.
+std::string absolute_reference(std::string_view line, const std::string& folder) {
+  for (std::string_view option : {"--requirement", "--constraint", "-r", "-c"}) {
+    if (!line.starts_with(option)) continue;
+    std::string_view rest = line.substr(option.size());
+    const bool separated = !rest.empty() && (rest[0] == ' ' || rest[0] == '=' || rest[0] == '\t');
+    if (!separated && option.size() > 2) continue;
+    if (separated) rest = strip(rest.substr(1));
+    if (rest.empty() || rest[0] == '/' || rest[0] == '~' || Url::looks_like_url(rest)) return std::string(line);
+    return std::string(option) + " " + folder + "/" + std::string(rest);
+  }
+  return std::string(line);
+}
+
+/// The value of a header line such as `Name: x` in a METADATA file.
+std::string header(std::string_view metadata, std::string_view key) {
+  for (std::string_view line : split_lines(metadata)) {
+    if (line.empty()) break;
+    if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ':')
+      return std::string(strip(line.substr(key.size() + 1)));
+  }
+  return {};
+}
+
+void read_direct_url(const std::string& path, PipPackage& package) {
+  const auto text = read_file_if_exists(path, 1 << 20);
+  if (!text) return;
+  const auto document = nlohmann::json::parse(*text, nullptr, false);
+  if (!document.is_object()) return;
+  if (auto url = document.find("url"); url != document.end() && url->is_string())
+    package.direct_url = redact(url->get<std::string>());
+  if (auto info = document.find("dir_info"); info != document.end() && info->is_object())
+    package.editable = info->value("editable", false);
+}
+}  // namespace
+
+void install_pip_section(const Prefix& prefix, const PipSection& section, const EnvSnapshot& environment,
+                         const PipOptions& options, std::stop_token stop) {
+  const std::string python = prefix / "bin/python";
+  if (!exists(python))
+    throw Error("the `pip:` section cannot be installed", ErrorKind::environment_not_found)
+        .at(section.origin)
+        .because("the environment has no Python")
+        .hint("add `python` and `pip` to `dependencies`");
+  std::string requirements;
+  for (const std::string& line : section.requirements) requirements += absolute_reference(strip(line), section.folder) + "\n";
+  const TemporaryDirectory folder(environment.get("TMPDIR").value_or("/tmp"), "envtool-pip-");
+  const std::string file = folder.path() + "/requirements.txt";
+  write_new_file(file, requirements, 0600);
+
+  EnvSnapshot variables = environment.with("PATH", prefix / "bin:" + environment.get("PATH").value_or("/usr/bin:/bin"))
+                              .with("CONDA_PREFIX", prefix.path())
+                              .with("PIP_NO_INPUT", "1")
+                              .with("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+                              .without("PYTHONHOME")
+                              .without("PYTHONPATH");
+  if (options.offline) variables = variables.with("PIP_NO_INDEX", "1");
+  ProcessRequest request;
+  request.arguments = {python, "-m", "pip", "install"};
+  if (options.upgrade) request.arguments.push_back("--upgrade");
+  request.arguments.insert(request.arguments.end(), {"-r", file});
+  request.environment = &variables;
+  request.working_directory = section.folder;
+  request.on_output = options.on_output;
+  const ProcessResult result = run_process(request, stop);
+  if (stop.stop_requested()) throw Error("interrupted while pip was running", ErrorKind::interrupted);
+  if (result.exit_code != 0)
+    throw Error("pip could not install the `pip:` section", ErrorKind::child_failed)
+        .at(section.origin)
+        .because("`" + python + " -m pip install` ended with exit code " + std::to_string(result.exit_code))
+        .hint("pip's own messages above say what is wrong");
+}
+
+std::vector<PipPackage> pip_packages(const Prefix& prefix, std::span<const PrefixRecord> records) {
+  std::vector<PipPackage> packages;
+  const auto layout = find_python_layout(records);
+  if (!layout) return packages;
+  std::unordered_set<std::string_view> owned;
+  for (const PrefixRecord& record : records)
+    for (const std::string& file : record.files)
+      if (file.ends_with("/METADATA") || file.ends_with("/PKG-INFO") || file.ends_with(".egg-info")) owned.insert(file);
+  for (const std::string& name : list_directory(prefix / layout->site_packages)) {
+    const bool wheel = name.ends_with(".dist-info");
+    if (!wheel && !name.ends_with(".egg-info")) continue;
+    const std::string folder = layout->site_packages + "/" + name;
+    const std::string metadata = folder + (wheel ? "/METADATA" : "/PKG-INFO");
+    if (owned.count(metadata) != 0 || owned.count(folder) != 0) continue;
+    auto text = read_file_if_exists(prefix / metadata, 4 << 20);
+    if (!text && !wheel) text = read_file_if_exists(prefix / folder, 4 << 20);
+    if (!text) continue;
+    PipPackage package;
+    package.name = header(*text, "Name");
+    package.version = header(*text, "Version");
+    if (package.name.empty()) continue;
+    read_direct_url(prefix / (folder + "/direct_url.json"), package);
+    packages.push_back(std::move(package));
+  }
+  std::sort(packages.begin(), packages.end(), [](const PipPackage& a, const PipPackage& b) {
+    return std::pair(to_lower(a.name), a.version) < std::pair(to_lower(b.name), b.version);
+  });
+  return packages;
+}
+
+}  // namespace envtool

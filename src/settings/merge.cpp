@@ -1,0 +1,236 @@
+#include <algorithm>
+
+#include "envtool/base/error.hpp"
+#include "envtool/base/text.hpp"
+#include "envtool/settings/settings.hpp"
+#include "keys.hpp"
+
+namespace envtool {
+
+namespace {
+
+Error wrong(const std::string& key, const SettingValue& value, const std::string& why) {
+  return Error("the setting `" + key + "` is wrong", ErrorKind::invalid_input).at(value.where).because(why);
+}
+
+/// The layers that speak of one key, and the folding rules.
+class Folder {
+ public:
+  explicit Folder(const std::vector<SettingsLayer>& layers) : layers_(layers) {}
+
+  /// The value that wins: the highest layer, or the lowest that is final.
+  const SettingValue* scalar(const std::string& key) const {
+    const SettingValue* winner = nullptr;
+    for (const SettingsLayer& layer : layers_) {
+      const auto found = layer.values.find(key);
+      if (found == layer.values.end()) continue;
+      winner = &found->second;
+      if (winner->is_final) break;
+    }
+    return winner;
+  }
+
+  std::vector<std::string> list(const std::string& key) const {
+    std::vector<const SettingValue*> values;  // highest first
+    for (const SettingsLayer& layer : layers_) {
+      const auto found = layer.values.find(key);
+      if (found == layer.values.end()) continue;
+      values.insert(values.begin(), &found->second);
+      if (found->second.is_final) break;
+    }
+    std::vector<std::string> result;
+    auto add = [&](const std::string& item) {
+      if (std::find(result.begin(), result.end(), item) == result.end()) result.push_back(item);
+    };
+    auto marked = [](const std::vector<std::string>& marks, const std::string& item) {
+      return std::find(marks.begin(), marks.end(), item) != marks.end();
+    };
+    // `#!top` items of the lowest layer come first of all, `#!bottom` items of it last of all.
+    for (auto value = values.rbegin(); value != values.rend(); ++value)
+      for (const std::string& item : (*value)->top) add(item);
+    for (const SettingValue* value : values)
+      if (const auto* items = std::get_if<std::vector<std::string>>(&value->value))
+        for (const std::string& item : *items) {
+          bool at_bottom = false;
+          for (const SettingValue* other : values) at_bottom = at_bottom || marked(other->bottom, item);
+          if (!at_bottom) add(item);
+        }
+    for (const SettingValue* value : values)
+      for (const std::string& item : value->bottom) add(item);
+    return result;
+  }
+
+  template <typename Map>
+  Map map(const std::string& key) const {
+    Map result;
+    for (const SettingsLayer& layer : layers_) {
+      const auto found = layer.values.find(key);
+      if (found == layer.values.end()) continue;
+      if (const auto* value = std::get_if<Map>(&found->second.value))
+        for (const auto& [name, item] : *value) result[name] = item;
+      if (found->second.is_final) break;
+    }
+    return result;
+  }
+
+ private:
+  const std::vector<SettingsLayer>& layers_;
+};
+
+std::optional<bool> as_boolean(const std::string& text) {
+  const std::string word = to_lower(strip(text));
+  for (const char* yes : {"true", "yes", "on", "1", "y"})
+    if (word == yes) return true;
+  for (const char* no : {"false", "no", "off", "0", "n"})
+    if (word == no) return false;
+  return std::nullopt;
+}
+
+const std::string& text_of(const SettingValue& value) { return std::get<std::string>(value.value); }
+
+bool boolean(const std::string& key, const SettingValue& value) {
+  const auto result = as_boolean(text_of(value));
+  if (!result) throw wrong(key, value, "`" + escape_control(text_of(value)) + "` is neither true nor false");
+  return *result;
+}
+
+std::uint64_t number(const std::string& key, const SettingValue& value, std::uint64_t limit) {
+  std::string text(strip(text_of(value)));
+  // conda's timeouts may be written as 9.15
+  if (const auto dot = text.find('.'); dot != std::string::npos && parse_unsigned(text.substr(dot + 1)).has_value())
+    text.resize(dot);
+  const auto result = parse_unsigned(text);
+  if (!result || *result > limit)
+    throw wrong(key, value, "`" + escape_control(text_of(value)) + "` is not a number from 0 to " + std::to_string(limit));
+  return *result;
+}
+
+std::string expand_home(const std::string& path, const SettingsDefaults& defaults) {
+  if (path == "~") return defaults.home;
+  if (path.starts_with("~/")) return defaults.home + path.substr(1);
+  if (!path.starts_with('/')) return defaults.working_directory + "/" + path;
+  return path;
+}
+
+template <typename Enum>
+Enum choice(const std::string& key, const SettingValue& value,
+            const std::vector<std::pair<std::string, Enum>>& choices) {
+  const std::string text = to_lower(strip(text_of(value)));
+  std::vector<std::string> names;
+  for (const auto& [name, meaning] : choices) {
+    if (name == text) return meaning;
+    names.push_back("`" + name + "`");
+  }
+  throw wrong(key, value, "`" + escape_control(text_of(value)) + "` is none of " + join(names, ", "));
+}
+
+void merge_channels(const Folder& fold, const SettingsDefaults& defaults, Settings& settings) {
+  settings.channels = fold.list("channels");
+  if (const auto* value = fold.scalar("channel_alias")) {
+    try {
+      settings.channel_config.channel_alias = Url::parse(text_of(*value));
+    } catch (const Error& error) {
+      throw wrong("channel_alias", *value, "it must be a URL").caused_by(error);
+    }
+  }
+  settings.channel_config.custom_channels = fold.map<std::map<std::string, std::string>>("custom_channels");
+  settings.channel_config.custom_multichannels =
+      fold.map<std::map<std::string, std::vector<std::string>>>("custom_multichannels");
+  if (auto channels = fold.list("default_channels"); !channels.empty())
+    settings.channel_config.default_channels = std::move(channels);
+  settings.channel_config.home = defaults.home;
+  settings.channel_config.working_directory = defaults.working_directory;
+  if (const auto* value = fold.scalar("channel_priority")) {
+    // conda before 4.6 had a boolean here.
+    const auto old_form = as_boolean(text_of(*value));
+    settings.channel_priority =
+        old_form ? (*old_form ? ChannelPrioritySetting::flexible : ChannelPrioritySetting::disabled)
+                 : choice<ChannelPrioritySetting>("channel_priority", *value,
+                                                  {{"strict", ChannelPrioritySetting::strict},
+                                                   {"flexible", ChannelPrioritySetting::flexible},
+                                                   {"disabled", ChannelPrioritySetting::disabled}});
+  }
+}
+
+/// TLS checks may be switched off only by the user, never by a file that comes with an environment.
+void merge_tls(const std::vector<SettingsLayer>& layers, const SettingsDefaults& defaults, Settings& settings) {
+  std::vector<SettingsLayer> trusted;
+  for (const SettingsLayer& layer : layers) {
+    const auto found = layer.values.find("ssl_verify");
+    if (layer.trust == SettingsTrust::project && found != layer.values.end()) {
+      settings.warnings.push_back(found->second.where + ": `ssl_verify` is ignored here; only your own configuration can set it");
+      continue;
+    }
+    trusted.push_back(layer);
+  }
+  const auto* value = Folder(trusted).scalar("ssl_verify");
+  if (value == nullptr) return;
+  if (const auto flag = as_boolean(text_of(*value))) {
+    settings.verify_tls = *flag;
+    settings.verify_tls_source = value->where;
+  } else if (text_of(*value) != "truststore" && text_of(*value) != "<system>") {
+    settings.ca_bundle = expand_home(text_of(*value), defaults);
+  }
+}
+
+void merge_places(const Folder& fold, const SettingsDefaults& defaults, Settings& settings) {
+  settings.root_prefix = defaults.home + "/.envtool";
+  if (const auto* value = fold.scalar("root_prefix")) settings.root_prefix = expand_home(text_of(*value), defaults);
+  while (settings.root_prefix.size() > 1 && settings.root_prefix.ends_with('/')) settings.root_prefix.pop_back();
+  for (const std::string& path : fold.list("envs_dirs")) settings.envs_dirs.push_back(expand_home(path, defaults));
+  for (const std::string& path : fold.list("pkgs_dirs")) settings.pkgs_dirs.push_back(expand_home(path, defaults));
+  // conda keeps its own folders in the list of environments behind those that are configured.
+  for (const std::string& path : {settings.root_prefix + "/envs", defaults.home + "/.conda/envs"})
+    if (std::find(settings.envs_dirs.begin(), settings.envs_dirs.end(), path) == settings.envs_dirs.end())
+      settings.envs_dirs.push_back(path);
+  if (settings.pkgs_dirs.empty()) settings.pkgs_dirs = {settings.root_prefix + "/pkgs", defaults.home + "/.conda/pkgs"};
+}
+
+}  // namespace
+
+Settings merge(const std::vector<SettingsLayer>& layers, const SettingsDefaults& defaults) {
+  Settings settings;
+  const Folder fold(layers);
+  for (const SettingsLayer& layer : layers) {
+    settings.warnings.insert(settings.warnings.end(), layer.warnings.begin(), layer.warnings.end());
+    for (const auto& [key, value] : layer.values) settings.sources[key] = value.where;
+  }
+  merge_places(fold, defaults, settings);
+  merge_channels(fold, defaults, settings);
+  merge_tls(layers, defaults, settings);
+  if (const auto* value = fold.scalar("path_conflict"))
+    settings.path_conflict = choice<PathConflictSetting>("path_conflict", *value,
+                                                         {{"clobber", PathConflictSetting::clobber},
+                                                          {"warn", PathConflictSetting::warn},
+                                                          {"prevent", PathConflictSetting::prevent}});
+  for (auto [key, slot] : {std::pair{"offline", &settings.offline}, std::pair{"always_yes", &settings.always_yes},
+                           std::pair{"always_copy", &settings.always_copy},
+                           std::pair{"changeps1", &settings.change_prompt},
+                           std::pair{"auto_activate_base", &settings.auto_activate_base}})
+    if (const auto* value = fold.scalar(key)) *slot = boolean(key, *value);
+  if (const auto* value = fold.scalar("env_prompt")) settings.env_prompt = text_of(*value);
+  if (const auto* value = fold.scalar("durability"))
+    settings.durable = choice<bool>("durability", *value, {{"full", true}, {"fast", false}});
+  settings.pinned_packages = fold.list("pinned_packages");
+  settings.create_default_packages = fold.list("create_default_packages");
+  for (const auto& [scheme, url] : fold.map<std::map<std::string, std::string>>("proxy_servers"))
+    settings.proxy_servers.emplace(scheme, Secret(url));
+  if (const auto* value = fold.scalar("remote_connect_timeout_secs"))
+    settings.connect_timeout = std::chrono::seconds(number("remote_connect_timeout_secs", *value, 3600));
+  if (const auto* value = fold.scalar("remote_read_timeout_secs"))
+    settings.read_timeout = std::chrono::seconds(number("remote_read_timeout_secs", *value, 86400));
+  if (const auto* value = fold.scalar("remote_max_retries"))
+    settings.max_retries = static_cast<unsigned>(number("remote_max_retries", *value, 100));
+  if (const auto* value = fold.scalar("fetch_threads"))
+    settings.fetch_threads = static_cast<unsigned>(number("fetch_threads", *value, 256));
+  if (const auto* value = fold.scalar("local_repodata_ttl")) {
+    // conda: 1 and true follow the server, 0 and false always ask; other numbers are seconds.
+    const std::string text = to_lower(strip(text_of(*value)));
+    if (text == "false" || text == "0") settings.repodata_ttl = std::chrono::seconds(0);
+    else if (text != "true" && text != "1")
+      settings.repodata_ttl = std::chrono::seconds(number("local_repodata_ttl", *value, 365 * 86400));
+  }
+  return settings;
+}
+
+}  // namespace envtool
