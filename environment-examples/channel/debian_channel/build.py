@@ -1,5 +1,6 @@
 """The walk: fetch, write every package, write the repodata."""
 
+import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +43,13 @@ def make_channel(out, work, jobs, architecture=None, only=(), report=lambda line
         if unknown:
             raise BuildError("no such package: " + ", ".join(unknown))
         recipes = [recipe for recipe in recipes if recipe.name in only]
-    records = write_all(recipes, out, work, jobs, target, debian, report)
+    out.mkdir(parents=True, exist_ok=True)
+    # Nothing of an earlier channel is touched before every package of the new one is made.
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as partial:
+        records = write_all(recipes, partial, work, jobs, target, debian, report)
+        for subdir, name in records:
+            (out / subdir).mkdir(exist_ok=True)
+            os.replace(Path(partial, subdir, name), out / subdir / name)
     write_repodata(out, (target.subdir, "noarch"), records)
     return records
 

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 from .libraries import GLIBC
-from .modules import finish_dist_info
 from .recipe import PLACEHOLDER, Build, Recipe
 from .tools import run
 
@@ -205,7 +204,6 @@ def abi3_demo(target, debian):
             f"Tag: cp38-abi3-linux_{target.cpu}\n")
         (dist_info / "entry_points.txt").write_text(
             "[console_scripts]\nabi3-demo = abi3_demo.cli:main\n")
-        finish_dist_info(site)
 
     return Recipe(
         name="abi3-demo", version=version, license=LICENSE, fill=fill, noarch="python",

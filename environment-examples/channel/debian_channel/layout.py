@@ -66,18 +66,21 @@ class Layout:
                 if source.is_symlink():
                     self._copy_link(source, old, new, target)
                 else:
+                    target.unlink(missing_ok=True)
                     shutil.copyfile(source, target)
                     target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
 
     def _copy_link(self, source, old, new, target):
-        """A link that points, relatively, to where its target goes; none if it goes nowhere."""
+        """A link that points, relatively, to where its target goes.
+
+        None if the target goes nowhere or to this very place (from /etc, say).
+        """
         text = os.readlink(source)
         absolute = text if text.startswith("/") else f"/{old.parent}/{text}"
         pointed = self.conda_path(PurePosixPath(os.path.normpath(absolute).lstrip("/")))
-        if pointed is None:
+        if pointed is None or pointed == new:
             return
-        if target.is_symlink() or target.exists():
-            target.unlink()
+        target.unlink(missing_ok=True)
         target.symlink_to(os.path.relpath(pointed, new.parent))
 
 

@@ -64,6 +64,7 @@ class Libraries:
     def debs(target):
         names = [name for debs, *_ in LIBRARIES.values() for name in debs]
         names += ["ca-certificates", "tzdata", "libgcc-s1", "libblas3", "liblapack3"]
+        names.append("gcc-12-base")  # has the copyright file of all of GCC's libraries
         if target.architecture == "amd64":
             names.append("libquadmath0")
         return names

@@ -27,7 +27,6 @@ def fill_from_package(tree, debian, target, deb, *, noarch, version, requires=()
                 drop=(f"{site_name}/*/tests/*", *drop))
     for egg_info in sorted(site.glob("*.egg-info")):
         egg_info_to_dist_info(egg_info, version, requires, pure=noarch is not None)
-    finish_dist_info(site)
 
 
 def fill_from_wheel(tree, debian, deb):
@@ -45,7 +44,6 @@ def fill_from_wheel(tree, debian, deb):
     # Programs that build and remove things on Windows only.
     for program in site.rglob("*.exe"):
         program.unlink()
-    finish_dist_info(site)
 
 
 def wheel_entry_points(debian, deb):
@@ -90,20 +88,23 @@ def egg_info_to_dist_info(egg_info, version, requires, *, pure):
     shutil.rmtree(egg_info)
 
 
-def finish_dist_info(site):
-    """INSTALLER and RECORD of the one distribution in `site`, as an installer leaves them."""
-    dist_infos = sorted(site.glob("*.dist-info"))
-    if len(dist_infos) != 1:
-        raise BuildError(f"{site} has {len(dist_infos)} .dist-info folders instead of one")
-    dist_info = dist_infos[0]
-    (dist_info / "INSTALLER").write_text("conda\n")
-    record = dist_info / "RECORD"
-    record.unlink(missing_ok=True)
-    lines = []
-    for name in list_files(site):
-        content = (site / name).read_bytes()
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        quoted = f'"{name}"' if "," in name else name
-        lines.append(f"{quoted},sha256={digest},{len(content)}\n")
-    lines.append(f"{dist_info.name}/RECORD,,\n")
-    record.write_text("".join(lines))
+def write_records(tree):
+    """INSTALLER and RECORD of each Python distribution in `tree`, as an installer leaves them.
+
+    Compiled modules are not listed: pip knows where they are.
+    """
+    for dist_info in sorted(Path(tree).glob("**/site-packages/*.dist-info")):
+        site = dist_info.parent
+        (dist_info / "INSTALLER").write_text("conda\n")
+        record = dist_info / "RECORD"
+        record.unlink(missing_ok=True)
+        lines = []
+        for name in list_files(site):
+            if name.endswith(".pyc"):
+                continue
+            content = (site / name).read_bytes()
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode()
+            quoted = f'"{name}"' if "," in name else name
+            lines.append(f"{quoted},sha256={digest.rstrip('=')},{len(content)}\n")
+        lines.append(f"{dist_info.name}/RECORD,,\n")
+        record.write_text("".join(lines))

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import archives, elf
+from . import archives, elf, modules
 from .recipe import PLACEHOLDER
 
 
@@ -32,6 +32,7 @@ class PackageWriter:
         try:
             recipe.fill(tree)
             elf.set_search_paths(tree)
+            modules.write_records(tree)  # of what the files are from here on
             names = archives.list_files(tree)
             timestamp = self._timestamp(recipe)
             package_tar = archives.zstd_bytes(archives.tar_bytes(tree, names, timestamp))
@@ -156,10 +157,12 @@ class PackageWriter:
     def _write_licenses(self, folder, recipe):
         folder.mkdir()
         for name in recipe.debs:
-            copyright_file = self._debian.package(name).tree / "usr/share/doc" / name / "copyright"
-            # Some packages have a link to the copyright file of another of the same source.
-            if copyright_file.is_file():
-                shutil.copyfile(copyright_file, folder / f"{name}.copyright")
+            documents = self._debian.package(name).tree / "usr/share/doc" / name
+            owner = name
+            while documents.is_symlink():  # to those of another package of the same source
+                owner = os.path.basename(os.readlink(documents))
+                documents = self._debian.package(owner).tree / "usr/share/doc" / owner
+            shutil.copyfile(documents / "copyright", folder / f"{owner}.copyright")
         if not recipe.debs:
             text = f"{recipe.name} is part of envtool's examples; its license is that of envtool.\n"
             (folder / "LICENSE.txt").write_text(text)
