@@ -1,6 +1,6 @@
 #include "envtool/specs/version.hpp"
 
-#include <limits>
+#include <algorithm>
 
 #include "characters.hpp"
 #include "envtool/base/error.hpp"
@@ -26,16 +26,13 @@ class Version::Parser {
   std::size_t take_epoch();
   void parse_part(std::size_t begin, std::size_t end, bool is_local);
   void parse_segment(std::size_t begin, std::size_t end);
-  void add(std::uint64_t number, std::size_t offset, std::size_t size, AtomKind kind) {
-    buffer_[count_++] = {number, static_cast<std::uint16_t>(offset), static_cast<std::uint16_t>(size), kind,
-                         false};
-  }
+  void add(Atom atom) { buffer_[count_++] = atom; }
   std::uint64_t number_at(std::size_t begin, std::size_t end) const;
 
   std::string_view given_;
   Version& version_;
   std::size_t count_ = 0;
-  Atom buffer_[most_atoms];
+  std::array<Atom, most_atoms> buffer_;
 };
 
 void Version::Parser::fail(std::string why, std::string hint) const {
@@ -89,11 +86,10 @@ void Version::Parser::normalize() {
 std::uint64_t Version::Parser::number_at(std::size_t begin, std::size_t end) const {
   std::uint64_t number = 0;
   for (std::size_t i = begin; i < end; ++i) {
-    const auto digit = static_cast<std::uint64_t>(version_.text_[i] - '0');
-    if (number > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) {
+    number = number * 10 + static_cast<std::uint64_t>(version_.text_[i] - '0');
+    if (number > Atom::largest_number) {
       fail("the number `" + version_.text_.substr(begin, end - begin) + "` is too large");
     }
-    number = number * 10 + digit;
   }
   return number;
 }
@@ -125,7 +121,7 @@ void Version::Parser::parse_segment(std::size_t begin, std::size_t end) {
     fail("a segment is empty", "segments are separated by a single `.` or `_`");
   }
   if (!is_digit(text[begin])) {
-    add(0, begin, 0, AtomKind::number);
+    add(Atom(AtomKind::number, 0));
   }
   std::size_t i = begin;
   while (i < end) {
@@ -134,18 +130,18 @@ void Version::Parser::parse_segment(std::size_t begin, std::size_t end) {
       while (run < end && is_digit(text[run])) {
         ++run;
       }
-      add(number_at(i, run), i, run - i, AtomKind::number);
+      add(Atom(AtomKind::number, number_at(i, run)));
     } else {
       while (run < end && !is_digit(text[run])) {
         ++run;
       }
       const std::string_view letters = std::string_view(text).substr(i, run - i);
       const AtomKind kind = letters == "dev" ? AtomKind::dev : letters == "post" ? AtomKind::post : AtomKind::text;
-      add(0, i, run - i, kind);
+      add(Atom::run(kind, i, run - i));
     }
     i = run;
   }
-  buffer_[count_ - 1].ends_segment = true;
+  buffer_[count_ - 1].end_segment();
 }
 
 void Version::Parser::parse_part(std::size_t begin, std::size_t end, bool is_local) {
@@ -181,10 +177,18 @@ void Version::Parser::parse() {
   if (plus != std::string::npos) {
     parse_part(plus + 1, version_.text_.size(), true);
   }
-  version_.atoms_.assign(buffer_, buffer_ + count_);
+  version_.atom_count_ = static_cast<std::uint32_t>(count_);
+  if (count_ <= version_.few_atoms_.size()) {
+    std::copy(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(count_), version_.few_atoms_.begin());
+  } else {
+    version_.more_atoms_.assign(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(count_));
+  }
 }
 
-Version::Version() : text_("0"), atoms_{{0, 0, 1, AtomKind::number, true}}, local_begin_(1) {}
+Version::Version() : text_("0"), atom_count_(1), local_begin_(1) {
+  few_atoms_[0] = Atom::zero();
+  few_atoms_[0].end_segment();
+}
 
 Version Version::parse(std::string_view text) {
   Version version;
@@ -192,40 +196,31 @@ Version Version::parse(std::string_view text) {
   return version;
 }
 
-std::strong_ordering Version::compare_atoms(const Atom& mine, const Version& other, const Atom& theirs) const {
-  if (mine.kind != theirs.kind) {
-    return mine.kind <=> theirs.kind;
+std::strong_ordering Version::compare_atoms(Atom left, std::string_view left_text, Atom right,
+                                            std::string_view right_text) {
+  if (left.kind() == AtomKind::text && right.kind() == AtomKind::text) {
+    return left.text(left_text) <=> right.text(right_text);
   }
-  if (mine.kind == AtomKind::number) {
-    return mine.number <=> theirs.number;
-  }
-  if (mine.kind == AtomKind::text) {
-    return std::string_view(text_).substr(mine.offset, mine.size) <=>
-           std::string_view(other.text_).substr(theirs.offset, theirs.size);
-  }
-  return std::strong_ordering::equal;
+  return left.order() <=> right.order();
 }
 
-std::strong_ordering Version::compare_range(std::size_t begin, std::size_t end, const Version& other,
-                                            std::size_t other_begin, std::size_t other_end) const {
-  static constexpr Atom zero = {0, 0, 0, AtomKind::number, true};
-  std::size_t i = begin;
-  std::size_t j = other_begin;
-  while (i < end || j < other_end) {
-    bool in_mine = i < end;
-    bool in_theirs = j < other_end;
-    while (in_mine || in_theirs) {
-      const Atom& mine = in_mine ? atoms_[i] : zero;
-      const Atom& theirs = in_theirs ? other.atoms_[j] : zero;
-      const std::strong_ordering order = compare_atoms(mine, other, theirs);
+std::strong_ordering Version::compare_parts(Part left, Part right) {
+  const Atom* i = left.begin;
+  const Atom* j = right.begin;
+  while (i != left.end || j != right.end) {
+    bool in_left = i != left.end;
+    bool in_right = j != right.end;
+    while (in_left || in_right) {
+      const std::strong_ordering order =
+          compare_atoms(in_left ? *i : Atom::zero(), left.text, in_right ? *j : Atom::zero(), right.text);
       if (order != std::strong_ordering::equal) {
         return order;
       }
-      if (in_mine) {
-        in_mine = !atoms_[i++].ends_segment;
+      if (in_left) {
+        in_left = !(i++)->ends_segment();
       }
-      if (in_theirs) {
-        in_theirs = !other.atoms_[j++].ends_segment;
+      if (in_right) {
+        in_right = !(j++)->ends_segment();
       }
     }
   }
@@ -236,52 +231,46 @@ std::strong_ordering Version::operator<=>(const Version& other) const {
   if (epoch_ != other.epoch_) {
     return epoch_ <=> other.epoch_;
   }
-  const std::strong_ordering order = compare_range(0, local_begin_, other, 0, other.local_begin_);
+  const std::strong_ordering order = compare_parts(main_part(), other.main_part());
   if (order != std::strong_ordering::equal) {
     return order;
   }
-  return compare_range(local_begin_, atoms_.size(), other, other.local_begin_, other.atoms_.size());
+  return compare_parts(local_part(), other.local_part());
 }
 
 bool Version::operator==(const Version& other) const {
   return (*this <=> other) == std::strong_ordering::equal;
 }
 
-bool Version::range_starts_with(std::size_t begin, std::size_t end, const Version& prefix,
-                                std::size_t prefix_begin, std::size_t prefix_end) const {
-  static constexpr Atom zero = {0, 0, 0, AtomKind::number, true};
-  std::size_t i = begin;
-  std::size_t j = prefix_begin;
-  while (j < prefix_end) {
-    const bool is_last_segment = [&] {
-      std::size_t last = j;
-      while (!prefix.atoms_[last].ends_segment) {
-        ++last;
-      }
-      return last + 1 == prefix_end;
-    }();
-    bool in_mine = i < end;
+bool Version::part_starts_with(Part part, Part prefix) {
+  const Atom* i = part.begin;
+  const Atom* j = prefix.begin;
+  while (j != prefix.end) {
+    const Atom* last = j;
+    while (!last->ends_segment()) {
+      ++last;
+    }
+    const bool is_last_segment = last + 1 == prefix.end;
+    bool in_part = i != part.end;
     bool in_prefix = true;
     // In its last segment the prefix may stop early; in earlier ones the whole segments are equal.
-    while (in_prefix || (in_mine && !is_last_segment)) {
-      const Atom& mine = in_mine ? atoms_[i] : zero;
-      const Atom& theirs = in_prefix ? prefix.atoms_[j] : zero;
-      const bool is_last_atom = is_last_segment && theirs.ends_segment;
-      if (is_last_atom && theirs.kind == AtomKind::text && mine.kind != AtomKind::number) {
-        const auto letters = std::string_view(text_).substr(mine.offset, mine.size);
-        // `post` is a number to the order (infinity) and `dev` its own kind, so neither has prefixes.
-        if (mine.kind != AtomKind::text ||
-            !letters.starts_with(std::string_view(prefix.text_).substr(theirs.offset, theirs.size))) {
+    while (in_prefix || (in_part && !is_last_segment)) {
+      const Atom mine = in_part ? *i : Atom::zero();
+      const Atom theirs = in_prefix ? *j : Atom::zero();
+      // `post` is a number to the order (infinity) and `dev` is a kind of its own: only other letters
+      // have prefixes.
+      if (is_last_segment && j == last && theirs.kind() == AtomKind::text && mine.kind() == AtomKind::text) {
+        if (!mine.text(part.text).starts_with(theirs.text(prefix.text))) {
           return false;
         }
-      } else if (compare_atoms(mine, prefix, theirs) != std::strong_ordering::equal) {
+      } else if (compare_atoms(mine, part.text, theirs, prefix.text) != std::strong_ordering::equal) {
         return false;
       }
-      if (in_mine) {
-        in_mine = !atoms_[i++].ends_segment;
+      if (in_part) {
+        in_part = !(i++)->ends_segment();
       }
       if (in_prefix) {
-        in_prefix = !prefix.atoms_[j++].ends_segment;
+        in_prefix = !(j++)->ends_segment();
       }
     }
   }
@@ -293,36 +282,26 @@ bool Version::starts_with(const Version& prefix) const {
     return false;
   }
   if (prefix.has_local()) {
-    return compare_range(0, local_begin_, prefix, 0, prefix.local_begin_) == std::strong_ordering::equal &&
-           range_starts_with(local_begin_, atoms_.size(), prefix, prefix.local_begin_, prefix.atoms_.size());
+    return compare_parts(main_part(), prefix.main_part()) == std::strong_ordering::equal &&
+           part_starts_with(local_part(), prefix.local_part());
   }
-  return range_starts_with(0, local_begin_, prefix, 0, prefix.local_begin_);
+  return part_starts_with(main_part(), prefix.main_part());
 }
 
 std::size_t Version::segment_count() const {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < local_begin_; ++i) {
-    count += atoms_[i].ends_segment ? 1 : 0;
-  }
-  return count;
+  const Part part = main_part();
+  return static_cast<std::size_t>(std::count_if(part.begin, part.end, [](Atom atom) { return atom.ends_segment(); }));
 }
 
 Version Version::truncated(std::size_t count) const {
-  const std::size_t total = segment_count();
-  if (count >= total) {
-    return *this;
-  }
   const std::size_t kept = count == 0 ? 1 : count;
-  if (kept == total) {
+  if (kept >= segment_count()) {
     return *this;
   }
-  std::size_t seen = 0;
-  std::size_t end = 0;
-  for (const Atom& atom : atoms_) {
-    if (atom.ends_segment && ++seen == kept) {
-      end = static_cast<std::size_t>(atom.offset) + atom.size;
-      break;
-    }
+  const std::size_t mark = text_.find('!');
+  std::size_t end = mark == std::string::npos ? 0 : mark + 1;
+  for (std::size_t seen = 0; seen < kept; ++seen) {
+    end = text_.find_first_of("._", end + (seen == 0 ? 0 : 1));
   }
   return parse(std::string_view(text_).substr(0, end));
 }

@@ -37,15 +37,15 @@ constexpr int deepest_parenthesis = 20;
 struct VersionSpec::Node {
   Kind kind = Kind::any;
   Version version;
-  StringMatcher text;
+  std::shared_ptr<const StringMatcher> text;
   /// Of `all_of` and `any_of`; of `compatible` the one fuzzy equality that it implies.
   std::vector<Node> children;
 
   bool matches(const Version& candidate) const;
   void print(std::string& out, bool is_alone) const;
   bool operator==(const Node& other) const {
-    return kind == other.kind && version.str() == other.version.str() && text == other.text &&
-           children == other.children;
+    const bool has_same_text = text == nullptr || other.text == nullptr ? text == other.text : *text == *other.text;
+    return kind == other.kind && version.str() == other.version.str() && has_same_text && children == other.children;
   }
 };
 
@@ -139,6 +139,7 @@ Node SpecParser::alternatives(int depth) {
   }
   Node node;
   node.kind = Kind::any_of;
+  node.children.reserve(2);
   bool is_any = first.kind == Kind::any;
   append(node, std::move(first));
   while (take('|')) {
@@ -156,6 +157,7 @@ Node SpecParser::conjunction(int depth) {
   }
   Node node;
   node.kind = Kind::all_of;
+  node.children.reserve(2);
   if (first.kind != Kind::any) {
     append(node, std::move(first));
   }
@@ -260,16 +262,18 @@ Node SpecParser::literal_clause(Kind kind, std::string_view literal) {
 }
 
 Node SpecParser::pattern(std::string_view operation, std::string_view literal) {
+  // `0.2.18.*.` and `2023.*.*` are in channels, too.
   std::string_view base = literal;
-  while (base.ends_with('*')) {
-    base.remove_suffix(1);
+  while (base.ends_with('*') || base.ends_with("*.")) {
+    base.remove_suffix(base.ends_with('.') ? 2 : 1);
     if (base.ends_with('.')) {
       base.remove_suffix(1);
     }
   }
   const bool is_equality = operation.empty() || operation == "=" || operation == "==";
   if (literal.find_first_not_of('*') == std::string_view::npos) {
-    if (!is_equality && operation != ">=") {
+    // `>=*` and `<=*` are in channels; the other operators would leave nothing.
+    if (!is_equality && operation != ">=" && operation != "<=" && operation != "~=") {
       fail(quoted(operation) + " cannot be combined with `*`");
     }
     return Node{};
@@ -285,7 +289,7 @@ Node SpecParser::pattern(std::string_view operation, std::string_view literal) {
     }
     Node node;
     node.kind = operation == "!=" ? Kind::not_text : Kind::text;
-    node.text = StringMatcher::parse(literal);
+    node.text = std::make_shared<const StringMatcher>(StringMatcher::parse(literal));
     return node;
   }
   if (is_equality) {
@@ -297,10 +301,13 @@ Node SpecParser::pattern(std::string_view operation, std::string_view literal) {
   if (operation == "~=") {
     fail("`~=` cannot be combined with `*`", "write " + quoted(">=" + std::string(base) + "," + std::string(base) + ".*"));
   }
-  return literal_clause(operation == "<"    ? Kind::less
-                        : operation == "<=" ? Kind::less_equal
-                        : operation == ">"  ? Kind::greater
-                                            : Kind::greater_equal,
+  // `.*` after an ordering is superfluous and ignored, as in conda. `>2.10*` without the dot matches
+  // 2.10 itself, in conda and rattler alike.
+  const bool has_dot = base.size() < literal.size() && literal[base.size()] == '.';
+  return literal_clause(operation == "<"               ? Kind::less
+                        : operation == "<="            ? Kind::less_equal
+                        : operation == ">" && has_dot  ? Kind::greater
+                                                       : Kind::greater_equal,
                         base);
 }
 
@@ -314,7 +321,7 @@ Node SpecParser::clause() {
     Node node;
     node.kind = Kind::text;
     try {
-      node.text = StringMatcher::parse(literal);
+      node.text = std::make_shared<const StringMatcher>(StringMatcher::parse(literal));
     } catch (const Error& error) {
       fail("the regular expression " + quoted(literal) + " is not valid: " + error.why());
     }
@@ -383,7 +390,9 @@ bool VersionSpec::Node::matches(const Version& candidate) const {
     case Kind::equal:
       return candidate == version;
     case Kind::not_equal:
-      return !(candidate == version);
+      // CEP 29: exclusion is negated fuzzy equality, with or without a glob. conda, mamba and rattler
+      // exclude only equal versions without one (see tests/data/specs/version_spec.tsv).
+      return !candidate.starts_with(version);
     case Kind::less:
       return candidate < version;
     case Kind::less_equal:
@@ -399,9 +408,9 @@ bool VersionSpec::Node::matches(const Version& candidate) const {
     case Kind::compatible:
       return candidate >= version && (children.empty() || children.front().matches(candidate));
     case Kind::text:
-      return text.matches(candidate.str());
+      return text->matches(candidate.str());
     case Kind::not_text:
-      return !text.matches(candidate.str());
+      return !text->matches(candidate.str());
     case Kind::all_of:
       for (const Node& child : children) {
         if (!child.matches(candidate)) {
@@ -428,7 +437,7 @@ void VersionSpec::Node::print(std::string& out, bool is_alone) const {
     case Kind::text:
     case Kind::not_text:
       out += operator_text(kind);
-      out += text.str();
+      out += text->str();
       return;
     case Kind::all_of:
     case Kind::any_of:
