@@ -31,14 +31,14 @@ class FileLock {
   struct Options {
     std::chrono::milliseconds timeout{0};  ///< 0: try once
     /// Put into the lock file for others to read (redacted).
-    std::string command;
+    std::string command = {};
     /// Called when waiting starts and every 10 s.
-    std::function<void(const LockHolder&)> on_wait;
+    std::function<void(const LockHolder&)> on_wait = {};
     /// Also locks the folder that holds the lock file, so that two processes never both own the
     /// lock even when somebody deletes the lock file. For a folder with one lock file only.
     bool guard_directory = false;
     /// Ends the waiting with an `Error` (interrupted).
-    std::stop_token stop;
+    std::stop_token stop = {};
   };
 
   /// Creates the file when missing. Throws `Error` (locked) with the holder on timeout, and

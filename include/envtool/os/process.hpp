@@ -13,16 +13,16 @@ namespace envtool {
 
 /// A program to run; `arguments[0]` is looked up in PATH of `environment` unless it has a slash.
 struct ProcessRequest {
-  std::vector<std::string> arguments;
+  std::vector<std::string> arguments = {};
   /// Null: this process's own.
   const EnvSnapshot* environment = nullptr;
   /// Empty: the current one.
-  std::string working_directory;
+  std::string working_directory = {};
   /// Fed to standard input; nothing means /dev/null.
-  std::string input;
+  std::string input = {};
   /// Called with pieces of stdout and stderr as they come; when unset, output is collected. May
   /// throw: the process is killed then.
-  std::function<void(std::string_view)> on_output;
+  std::function<void(std::string_view)> on_output = {};
   /// Seconds before the process group is killed; 0: no limit.
   unsigned time_limit = 0;
 };
