@@ -51,6 +51,8 @@ struct FetchRequest {
   std::string if_modified_since;
   bool resume = true;                   ///< keep a partial file (`<target>.part`) and continue it
   bool missing_is_ok = false;           ///< 404/410 (or no such file) give `missing` instead of an error
+  /// Lets the server compress the body on the way (`Content-Encoding`); such a transfer is not resumed.
+  bool compressed_transfer = false;
   std::string label;                    ///< for progress and messages, e.g. the file name
 };
 
@@ -76,6 +78,7 @@ class DownloadReporter {
 
 /// Fetches many URLs at once over `https`, `http` and `file`, with retry, resume, size and digest
 /// checks, and redirects followed by us (credentials never cross origins, https never becomes http).
+/// May be used from several threads at once; `parallel` holds for each call.
 class Fetcher {
  public:
   explicit Fetcher(FetchOptions options);
