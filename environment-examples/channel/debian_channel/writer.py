@@ -63,7 +63,7 @@ class PackageWriter:
 
     def _hash_input(self, recipe):
         """What makes this build what it is, as conda-build keeps it for its build strings."""
-        facts = {"target_platform": self._subdir(recipe)}
+        facts = {"target_platform": self._subdir(recipe), "depends": ", ".join(recipe.depends)}
         for name in recipe.debs:
             facts[f"debian_{name}"] = self._debian.package(name).version
         return facts
