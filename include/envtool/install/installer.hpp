@@ -1,0 +1,123 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <set>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "envtool/install/reporter.hpp"
+#include "envtool/os/file_lock.hpp"
+#include "envtool/os/files.hpp"
+#include "envtool/package_cache/package_cache.hpp"
+#include "envtool/prefix/history.hpp"
+#include "envtool/prefix/prefix.hpp"
+#include "envtool/transaction/link_plan.hpp"
+
+namespace envtool {
+
+/// How a change is carried out.
+struct InstallOptions {
+  LinkPolicy link;
+  /// `full`: after a power cut the environment is old or new. `none` leaves that to the kernel (a
+  /// killed process is still harmless).
+  Durability durability = Durability::full;
+  /// Threads for staging; 0 chooses between 2 and 8.
+  unsigned threads = 0;
+  /// How long to wait for another process that works on the prefix.
+  std::chrono::milliseconds lock_timeout = std::chrono::minutes(5);
+  /// Never null inside the library; the default reporter does nothing.
+  InstallReporter* reporter = nullptr;
+  /// Seconds for byte-compiling, then it is given up (which is no error).
+  unsigned compile_time_limit = 600;
+};
+
+/// What goes into history and state together with the packages.
+struct EnvironmentChange {
+  /// `time` is set when empty; `linked` and `unlinked` are filled from the plan.
+  HistoryEntry history;
+  /// Variables to write to `conda-meta/state`; absent: the file stays as it is.
+  std::optional<EnvironmentVariables> variables;
+};
+
+/// What was done.
+struct InstallResult {
+  std::size_t linked_packages = 0;
+  std::size_t unlinked_packages = 0;
+  std::size_t files = 0;
+  std::size_t removed = 0;
+  std::size_t compiled = 0;
+  /// Files kept aside: their path and the name they have now, relative to the prefix.
+  std::vector<std::pair<std::string, std::string>> saved;
+};
+
+/// The exclusive right to change a prefix, from before its state is read until after the change. A
+/// change that an earlier process left unfinished is brought to its end on the way.
+class PrefixLock {
+ public:
+  /// Throws `Error`: `environment_not_found`, `locked` after the timeout, `permission`.
+  static PrefixLock acquire(const Prefix& prefix, const InstallOptions& options = {});
+  const Prefix& prefix() const { return prefix_; }
+
+ private:
+  PrefixLock(Prefix prefix, FileLock lock) : prefix_(std::move(prefix)), lock_(std::move(lock)) {}
+  Prefix prefix_;
+  FileLock lock_;
+};
+
+/// Cached packages as the planner wants them.
+std::vector<PackageSource> package_sources(std::span<const CachedPackage> packages);
+
+/// The parking places that exist (`LinkPlanOptions::parked`).
+std::set<std::string> parked_files(const Prefix& prefix);
+
+/// Builds a new environment next to its place and renames it there: it is complete or absent. The
+/// place must not exist or be an empty folder. Throws `Error` (prefix_exists, no_space, corrupt,
+/// interrupted, ...) and leaves nothing behind.
+InstallResult create_prefix(const LinkPlan& plan, const EnvironmentChange& change,
+                            const InstallOptions& options = {}, std::stop_token stop = {});
+
+/// Changes an existing environment: stages every file, writes the journal (the commit point), then
+/// renames. Before the commit point any failure or stop leaves the environment as it was; after it a
+/// failure is made good by the next command (`recover`). Throws `Error`: `locked` when the prefix
+/// is no longer what the plan was made for.
+InstallResult apply_to_prefix(PrefixLock& lock, const LinkPlan& plan, const EnvironmentChange& change,
+                              const InstallOptions& options = {}, std::stop_token stop = {});
+
+/// What `recover` found.
+struct RecoverResult {
+  enum class Outcome {
+    clean,           ///< nothing was pending
+    rolled_forward,  ///< a committed change was finished
+    discarded,       ///< an uncommitted change was thrown away
+    busy,            ///< its process is alive
+    read_only        ///< pending, and this prefix cannot be written
+  } outcome = Outcome::clean;
+  std::vector<std::pair<std::string, std::string>> saved;
+  /// Paths that could neither be found staged nor made again: the environment needs a repair.
+  std::vector<std::string> lost;
+};
+
+/// Every command calls this when it opens a prefix. One `lstat` when there is nothing to do. Throws
+/// `Error` (corrupt) when a journal is damaged beyond its copy: nothing is guessed.
+RecoverResult recover(const Prefix& prefix, const InstallOptions& options = {});
+
+/// True when a change is pending; never changes anything.
+bool has_pending_change(const Prefix& prefix);
+
+/// Files below the prefix that no package owns (conda-meta, byte code and saved files aside), sorted.
+std::vector<std::string> unowned_files(const Prefix& prefix);
+
+/// Removes a whole environment: renamed aside at once, then deleted. Throws `Error`
+/// (environment_not_found, locked, ...). A process killed after the rename leaves a folder
+/// `.envtool-trash-*`, which later creations and removals next to it sweep away.
+void remove_prefix(const Prefix& prefix, const InstallOptions& options = {});
+
+/// Deletes what killed creations and removals left next to this prefix, when their processes are gone.
+void sweep_leftovers(const Prefix& prefix);
+
+}  // namespace envtool

@@ -1,0 +1,113 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "change_builder.hpp"
+#include "envtool/base/error.hpp"
+#include "envtool/install/installer.hpp"
+#include "envtool/os/log.hpp"
+#include "envtool/prefix/prefix_data.hpp"
+#include "metadata.hpp"
+#include "parallel.hpp"
+#include "pending_change.hpp"
+#include "system_call.hpp"
+
+namespace envtool {
+
+using namespace detail;
+
+namespace {
+/// The records have to be those that the plan was made from.
+void check_basis(const Prefix& prefix, const LinkPlan& plan) {
+  std::vector<std::string> names = record_file_names(prefix);
+  if (names == plan.basis) return;
+  // Files that do not count as records may lie there too.
+  names = PrefixData::load(prefix).file_names();
+  std::sort(names.begin(), names.end());
+  if (names == plan.basis) return;
+  throw Error("the environment was changed by another process in the meantime", ErrorKind::locked)
+      .at(prefix.path())
+      .hint("run the command again");
+}
+
+/// Throws `tx/` away unless the change was committed.
+class Undo {
+ public:
+  explicit Undo(const Prefix& prefix) : prefix_(prefix) {}
+  Undo(const Undo&) = delete;
+  Undo& operator=(const Undo&) = delete;
+  ~Undo() {
+    if (!armed_) return;
+    try {
+      remove_tree(prefix_.transaction_directory());
+    } catch (const std::exception& error) {
+      log_debug(std::string("an abandoned change is left to the next command: ") + error.what());
+    }
+  }
+  void disarm() { armed_ = false; }
+
+ private:
+  const Prefix& prefix_;
+  bool armed_ = true;
+};
+}  // namespace
+
+std::vector<PackageSource> package_sources(std::span<const CachedPackage> packages) {
+  std::vector<PackageSource> sources;
+  sources.reserve(packages.size());
+  for (const CachedPackage& package : packages)
+    sources.push_back({package.record, package.extracted_directory, package.archive_path, package.paths, package.link});
+  return sources;
+}
+
+std::set<std::string> parked_files(const Prefix& prefix) {
+  std::set<std::string> places;
+  for (const std::string& name : list_directory(prefix / parking_folder)) places.insert(std::string(parking_folder) + "/" + name);
+  return places;
+}
+
+PrefixLock PrefixLock::acquire(const Prefix& prefix, const InstallOptions& options) {
+  if (!is_directory(prefix.conda_meta()))
+    throw Error("there is no environment", ErrorKind::environment_not_found).at(prefix.path());
+  make_directories(prefix.state_directory());
+  FileLock::Options lock_options;
+  lock_options.timeout = options.lock_timeout;
+  lock_options.command = "change";
+  lock_options.on_wait = [&](const LockHolder& holder) { reporter_of(options).on_lock_wait(holder); };
+  FileLock lock = FileLock::acquire(prefix.lock_file(), FileLock::Mode::exclusive, lock_options);
+  recover_locked(prefix, options);
+  return PrefixLock(prefix, std::move(lock));
+}
+
+InstallResult apply_to_prefix(PrefixLock& lock, const LinkPlan& plan, const EnvironmentChange& change,
+                              const InstallOptions& options, std::stop_token stop) {
+  const Prefix& prefix = lock.prefix();
+  if (plan.prefix != prefix.path())
+    throw Error("the plan is for another environment", ErrorKind::internal).at(plan.prefix);
+  InstallReporter& reporter = reporter_of(options);
+  recover_locked(prefix, options);
+  check_basis(prefix, plan);
+  report_plan(plan, reporter);
+
+  Undo undo(prefix);
+  ChangeBuilder builder(prefix, plan, change, options, stop);
+  const Journal journal = builder.build();
+  throw_if_stopped(stop);
+  commit(prefix, journal, options.durability);
+  undo.disarm();
+  reporter.on_commit();
+  stage_point("apply.committed", prefix.path());
+
+  InstallResult result;
+  result.compiled = builder.compiled();
+  ApplyResult applied = finish_change(prefix, journal, options, false, plan.python_changes ? &result.compiled : nullptr);
+  result.saved = std::move(applied.saved);
+  result.linked_packages = plan.packages.size();
+  result.unlinked_packages = plan.unlinked.size();
+  result.files = plan.files.size();
+  result.removed = plan.removals.size();
+  reporter.on_apply_finish();
+  return result;
+}
+
+}  // namespace envtool

@@ -1,0 +1,196 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include "compile_python.hpp"
+#include "envtool/base/error.hpp"
+#include "envtool/install/installer.hpp"
+#include "envtool/os/log.hpp"
+#include "metadata.hpp"
+#include "parallel.hpp"
+#include "prefix_root.hpp"
+#include "stage_file.hpp"
+#include "system_call.hpp"
+
+namespace envtool {
+
+namespace {
+using namespace detail;
+
+bool is_empty_folder(const std::string& path) {
+  struct stat status{};
+  return lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && list_directory(path).empty();
+}
+
+[[noreturn]] void fail_exists(const std::string& prefix) {
+  throw Error("something is already where the environment should go", ErrorKind::prefix_exists)
+      .at(prefix)
+      .hint("remove it, or choose another name");
+}
+
+/// Builds an environment in a folder of its own, beside its place.
+class Builder {
+ public:
+  Builder(const LinkPlan& plan, const EnvironmentChange& change, const InstallOptions& options, std::stop_token stop)
+      : plan_(plan), change_(change), options_(options), stop_(std::move(stop)), reporter_(reporter_of(options)) {}
+  Builder(const Builder&) = delete;
+  Builder& operator=(const Builder&) = delete;
+  ~Builder() {
+    if (!made_) return;
+    try {
+      remove_tree(folder_);
+    } catch (const std::exception& error) {
+      log_warning(std::string("could not remove an unfinished environment: ") + error.what());
+    }
+  }
+
+  InstallResult run() {
+    make_folder();
+    stage_point("create.folder", folder_);
+    make_folders();
+    place_files();
+    stage_point("create.files", folder_);
+    compile();
+    write_metadata();
+    stage_point("create.metadata", folder_);
+    if (options_.durability == Durability::full) sync_file_system(folder_);
+    stage_point("create.synced", folder_);
+    throw_if_stopped(stop_);
+    move_to_place();
+    reporter_.on_apply_finish();
+    return std::move(result_);
+  }
+
+ private:
+  void make_folder() {
+    make_directories(plan_.prefix.substr(0, std::max<std::size_t>(plan_.prefix.rfind('/'), 1)));
+    // The lock says that somebody builds here: sweeping leaves the folder alone until we are gone. A
+    // sweeping process may look between the folder and its lock; then another folder does.
+    for (int attempt = 0; !lock_; ++attempt) {
+      if (attempt == 10) throw Error("other processes keep taking the folder that is being built", ErrorKind::locked).at(plan_.prefix);
+      folder_ = plan_.prefix + ".envtool-" + random_name();
+      if (system_call("install.mkdir", [&] { return mkdir(folder_.c_str(), 0777); }) != 0)
+        fail_errno("cannot create a folder for the environment", folder_, errno);
+      made_ = true;
+      make_directories(folder_ + "/conda-meta/.envtool");
+      lock_ = FileLock::try_acquire(folder_ + "/conda-meta/.envtool/lock", FileLock::Mode::exclusive, "create");
+    }
+    check_space(plan_, folder_);
+  }
+
+  void make_folders() {
+    std::set<std::string, std::less<>> folders(plan_.directories.begin(), plan_.directories.end());
+    std::string_view last;
+    const auto add_parents = [&](std::string_view path) {
+      for (std::size_t slash = path.rfind('/'); slash != std::string_view::npos; slash = path.rfind('/')) {
+        path = path.substr(0, slash);
+        if (path == last || !folders.emplace(path).second) return;
+      }
+    };
+    for (const std::string& folder : plan_.directories) add_parents(folder);
+    for (const FileAction& action : plan_.files)
+      if (!action.through_link) add_parents(action.target);
+    for (const std::string& folder : folders) {
+      const std::string path = folder_ + "/" + folder;
+      if (system_call("install.mkdir", [&] { return mkdir(path.c_str(), 0777); }) != 0 && errno != EEXIST)
+        fail_errno("cannot create a folder", path, errno);
+    }
+  }
+
+  /// Symlinks come after all files, so no path of a package leads through one; the few files that lie
+  /// below another package's symlink come last, resolved beneath the folder.
+  void place_files() {
+    staged_.resize(plan_.files.size());
+    std::vector<std::size_t> files, links, below_links;
+    for (std::size_t i = 0; i < plan_.files.size(); ++i) {
+      const FileAction& action = plan_.files[i];
+      (action.through_link ? below_links : action.kind == FileAction::Kind::softlink ? links : files).push_back(i);
+    }
+    reporter_.on_stage_start(plan_.files.size());
+    const auto place = [&](std::size_t i) {
+      staged_[i] = stage_file(file_recipe(plan_, plan_.files[i]), plan_.prefix, folder_ + "/" + plan_.files[i].target, options_.link);
+    };
+    parallel_for(files.size(), thread_count(options_.threads, files.size()), stop_, [&](std::size_t i) { place(files[i]); },
+                 [&](std::size_t done) { reporter_.on_stage_progress(done, plan_.files.size()); });
+    for (std::size_t i : links) place(i);
+    place_below_links(below_links);
+    result_.files = plan_.files.size();
+    reporter_.on_stage_progress(plan_.files.size(), plan_.files.size());
+  }
+
+  void place_below_links(const std::vector<std::size_t>& indices) {
+    if (indices.empty()) return;
+    PrefixRoot root(folder_);
+    const std::string slot = folder_ + "/conda-meta/.envtool/staged";
+    for (std::size_t i : indices) {
+      staged_[i] = stage_file(file_recipe(plan_, plan_.files[i]), plan_.prefix, slot, options_.link);
+      const PrefixRoot::Place place = root.make_place(plan_.files[i].target);
+      if (system_call("install.rename", [&] {
+            return renameat2(AT_FDCWD, slot.c_str(), place.folder, place.name.c_str(), RENAME_NOREPLACE);
+          }) != 0)
+        fail_errno("cannot put a file in place below a symlink", plan_.files[i].target, errno);
+      root.forget_folders();
+    }
+  }
+
+  void compile() {
+    compiled_.assign(plan_.compile.size(), 0);
+    if (plan_.compile.empty()) return;
+    std::vector<CompileJob> jobs;
+    for (const CompileAction& action : plan_.compile)
+      jobs.push_back({folder_ + "/" + action.source, folder_ + "/" + action.target, plan_.prefix + "/" + action.source});
+    reporter_.on_compile_start(jobs.size());
+    compiled_ = compile_python(folder_ + "/" + plan_.python->executable, jobs, options_.compile_time_limit, stop_);
+    result_.compiled = static_cast<std::size_t>(std::count(compiled_.begin(), compiled_.end(), 1));
+    reporter_.on_compile_finish(result_.compiled, jobs.size());
+  }
+
+  void write_metadata() {
+    for (const MetadataFile& file : metadata_files(plan_, change_, staged_, compiled_, "", 1))
+      write_new_file(folder_ + "/" + file.path, file.content);
+    result_.linked_packages = plan_.packages.size();
+  }
+
+  void move_to_place() {
+    if (!rename_no_replace(folder_, plan_.prefix)) {
+      // rename(2) replaces an empty folder and nothing else; to a symlink or a file it is an error.
+      if (system_call("install.rename", [&] { return rename(folder_.c_str(), plan_.prefix.c_str()); }) != 0) {
+        if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) fail_exists(plan_.prefix);
+        fail_errno("cannot put the environment in its place", plan_.prefix, errno);
+      }
+    }
+    made_ = false;
+    reporter_.on_commit();
+    stage_point("create.renamed", plan_.prefix);
+    if (options_.durability == Durability::full)
+      sync_directory(plan_.prefix.substr(0, std::max<std::size_t>(plan_.prefix.rfind('/'), 1)));
+  }
+
+  const LinkPlan& plan_;
+  const EnvironmentChange& change_;
+  const InstallOptions& options_;
+  std::stop_token stop_;
+  InstallReporter& reporter_;
+  std::string folder_;
+  bool made_ = false;
+  std::optional<FileLock> lock_;
+  std::vector<StagedFile> staged_;
+  std::vector<char> compiled_;
+  InstallResult result_;
+};
+}  // namespace
+
+InstallResult create_prefix(const LinkPlan& plan, const EnvironmentChange& change, const InstallOptions& options,
+                            std::stop_token stop) {
+  const Prefix prefix(plan.prefix);
+  if (exists_no_follow(prefix.path()) && !is_empty_folder(prefix.path())) fail_exists(prefix.path());
+  sweep_leftovers(prefix);
+  report_plan(plan, reporter_of(options));
+  return Builder(plan, change, options, std::move(stop)).run();
+}
+
+}  // namespace envtool

@@ -1,0 +1,119 @@
+#include "metadata.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "envtool/base/error.hpp"
+#include "envtool/base/text.hpp"
+#include "envtool/os/clock.hpp"
+
+namespace envtool::detail {
+
+namespace {
+constexpr std::string_view generation_file = "conda-meta/.envtool/generation";
+
+std::vector<PrefixRecord> finished_records(const LinkPlan& plan, const std::vector<StagedFile>& staged,
+                                           const std::vector<char>& compiled) {
+  std::vector<PrefixRecord> records;
+  std::vector<char> copied(plan.packages.size(), 0), hardlinked(plan.packages.size(), 0);
+  for (const PlannedPackage& package : plan.packages) records.push_back(package.record);
+  for (std::size_t i = 0; i < plan.files.size(); ++i) {
+    const FileAction& action = plan.files[i];
+    PathEntry& entry = records[action.package].paths[action.entry];
+    if (staged[i].is_link)
+      entry.path_type = PathType::softlink;
+    else
+      entry.sha256_in_prefix = staged[i].digest;
+    if (staged[i].linked) (*staged[i].linked == LinkOutcome::hardlink ? hardlinked : copied)[action.package] = 1;
+  }
+  for (const SharedFile& shared : plan.shared)
+    records[shared.package].paths[shared.entry].sha256_in_prefix =
+        records[shared.from_package].paths[shared.from_entry].sha256_in_prefix;
+  for (std::size_t i = 0; i < plan.compile.size(); ++i) {
+    if (!compiled[i]) continue;
+    PathEntry entry;
+    entry.path = plan.compile[i].target;
+    entry.path_type = PathType::pyc_file;
+    records[plan.compile[i].package].paths.push_back(std::move(entry));
+  }
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    records[i].link_type = copied[i] && !hardlinked[i] ? LinkType::copy : LinkType::hardlink;
+    records[i].files.clear();
+    for (const PathEntry& entry : records[i].paths)
+      if (entry.path_type != PathType::directory) records[i].files.push_back(entry.path);
+  }
+  return records;
+}
+
+std::string history_text(const LinkPlan& plan, const EnvironmentChange& change, const std::string& old_history) {
+  HistoryEntry entry = change.history;
+  if (entry.time.empty()) entry.time = format_history_time(now());
+  entry.linked.clear();
+  entry.unlinked.clear();
+  for (const PlannedPackage& package : plan.packages) entry.linked.push_back(history_line(package.record));
+  for (const PrefixRecord& record : plan.unlinked) entry.unlinked.push_back(history_line(record));
+  std::string text = old_history;
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  return text + render(entry);
+}
+}  // namespace
+
+std::vector<MetadataFile> metadata_files(const LinkPlan& plan, const EnvironmentChange& change,
+                                         const std::vector<StagedFile>& staged, const std::vector<char>& compiled,
+                                         const std::string& old_history, std::uint64_t generation) {
+  std::vector<MetadataFile> files;
+  for (const PrefixRecord& record : finished_records(plan, staged, compiled))
+    files.push_back({"conda-meta/" + record.file_name(), to_json(record)});
+  for (const PrefixRecord& record : plan.rewritten_records) files.push_back({"conda-meta/" + record.file_name(), to_json(record)});
+  if (change.variables) files.push_back({"conda-meta/state", render_state(*change.variables)});
+  files.push_back({"conda-meta/history", history_text(plan, change, old_history)});
+  files.push_back({std::string(generation_file), std::to_string(generation) + "\n"});
+  return files;
+}
+
+std::uint64_t read_generation(const Prefix& prefix) {
+  const auto text = read_file_if_exists(prefix / generation_file, 4096);
+  return text ? parse_unsigned(strip(*text)).value_or(0) : 0;
+}
+
+void report_plan(const LinkPlan& plan, InstallReporter& reporter) {
+  for (const PathConflict& conflict : plan.conflicts) reporter.on_conflict(conflict);
+  for (const std::string& warning : plan.warnings) reporter.on_warning(warning);
+  for (const LinkScript& script : plan.link_scripts) reporter.on_link_script(script);
+}
+
+InstallReporter& reporter_of(const InstallOptions& options) {
+  // Without state, so sharing it is harmless.
+  static InstallReporter silent;
+  return options.reporter == nullptr ? silent : *options.reporter;
+}
+
+void check_space(const LinkPlan& plan, const std::string& folder) {
+  struct stat there{}, cache{};
+  const bool known = stat(folder.c_str(), &there) == 0;
+  std::uint64_t bytes = plan.bytes_to_rewrite(), inodes = plan.packages.size() + 16;
+  // Across file systems every file is copied.
+  std::vector<char> copies(plan.packages.size(), 0);
+  for (std::size_t i = 0; i < plan.packages.size(); ++i)
+    copies[i] = known && stat(plan.packages[i].extracted_directory.c_str(), &cache) == 0 && cache.st_dev != there.st_dev;
+  for (const FileAction& action : plan.files) {
+    const PathEntry& entry = plan.packages[action.package].record.paths[action.entry];
+    const bool link = action.kind == FileAction::Kind::link;
+    if (link && copies[action.package]) bytes += entry.size_in_bytes.value_or(0);
+    if (!link || copies[action.package]) ++inodes;
+    bytes += 300;  // the path's share of a record
+  }
+  const FileSystemSpace space = file_system_space(folder);
+  if (bytes > space.free_bytes)
+    throw Error("there is not enough space for the environment", ErrorKind::no_space)
+        .at(folder)
+        .because("it needs about " + human_size(bytes) + ", and " + human_size(space.free_bytes) + " are free")
+        .hint("free some space, or choose another place");
+  if (inodes > space.free_inodes)
+    throw Error("the file system cannot take so many files", ErrorKind::no_space)
+        .at(folder)
+        .because("about " + with_thousands(inodes) + " are needed, and " + with_thousands(space.free_inodes) + " are free");
+}
+
+}  // namespace envtool::detail

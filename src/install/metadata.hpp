@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "envtool/install/installer.hpp"
+#include "stage_file.hpp"
+
+namespace envtool::detail {
+
+/// A file below conda-meta that the change writes.
+struct MetadataFile {
+  std::string path;  ///< relative to the prefix
+  std::string content;
+};
+
+/// The records, the history, the state: what conda-meta has after the change. `staged` belongs to `plan.files`,
+/// `compiled` to `plan.compile` (1: the byte code is there or will be).
+std::vector<MetadataFile> metadata_files(const LinkPlan& plan, const EnvironmentChange& change,
+                                         const std::vector<StagedFile>& staged, const std::vector<char>& compiled,
+                                         const std::string& old_history, std::uint64_t generation);
+
+/// The number in `conda-meta/.envtool/generation`, 0 when there is none.
+std::uint64_t read_generation(const Prefix& prefix);
+
+/// Says what the plan has to tell before anything is done.
+void report_plan(const LinkPlan& plan, InstallReporter& reporter);
+
+/// The given reporter, or one that does nothing.
+InstallReporter& reporter_of(const InstallOptions& options);
+
+/// Throws `Error` (no_space) when the file system certainly cannot take the change.
+void check_space(const LinkPlan& plan, const std::string& folder);
+
+}  // namespace envtool::detail

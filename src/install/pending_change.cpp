@@ -1,0 +1,165 @@
+#include "pending_change.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "compile_python.hpp"
+#include "envtool/base/error.hpp"
+#include "envtool/os/log.hpp"
+#include "metadata.hpp"
+#include "system_call.hpp"
+
+namespace envtool {
+
+namespace detail {
+
+namespace {
+constexpr const char* ready_name = "/journal.ready";
+constexpr const char* copy_name = "/journal.copy";
+constexpr const char* done_name = "/journal.done";
+
+/// Space set aside before the commit, given back right after it: the renames may need blocks for
+/// folders, and must not fail for want of them.
+void make_reserve(const std::string& path) {
+  const FileDescriptor fd(system_call("install.create", [&] {
+    return open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  }));
+  if (!fd) fail_errno("cannot set space aside", path, errno);
+  constexpr off_t bytes = 4 << 20;
+  const int injected = failpoint("install.reserve");
+  const int error_number = injected != 0 ? injected : posix_fallocate(fd.get(), 0, bytes);
+  // A file system that cannot is no reason to stop; one that is full is.
+  if (error_number == ENOSPC || error_number == EDQUOT) fail_errno("cannot set space aside", path, error_number);
+}
+
+std::optional<Journal> read_journal(const std::string& folder, const char* name) {
+  const auto text = read_file_if_exists(folder + name);
+  if (!text) return std::nullopt;
+  try {
+    return parse_journal(*text, folder + name);
+  } catch (const Error& damaged) {
+    const auto copy = read_file_if_exists(folder + copy_name);
+    if (!copy) throw;
+    log_warning(std::string("using the copy of a damaged journal: ") + damaged.what());
+    return parse_journal(*copy, folder + copy_name);
+  }
+}
+
+void compile_pending(const Prefix& prefix, const Journal& journal, const InstallOptions& options, std::size_t* compiled) {
+  if (journal.compile.empty()) return;
+  InstallReporter& reporter = reporter_of(options);
+  std::vector<CompileJob> jobs;
+  for (const JournalCompile& item : journal.compile)
+    jobs.push_back({prefix / item.source, prefix / item.target, prefix / item.source});
+  reporter.on_compile_start(jobs.size());
+  const std::vector<char> done = compile_python(prefix / journal.python, jobs, options.compile_time_limit, {});
+  const auto count = static_cast<std::size_t>(std::count(done.begin(), done.end(), 1));
+  if (compiled != nullptr) *compiled = count;
+  reporter.on_compile_finish(count, jobs.size());
+}
+}  // namespace
+
+void commit(const Prefix& prefix, const Journal& journal, Durability durability) {
+  const std::string folder = prefix.transaction_directory();
+  make_reserve(folder + "/reserve");
+  const std::string text = render_journal(journal);
+  write_atomically(folder + copy_name, text, 0644, durability);
+  if (durability == Durability::full) sync_file_system(prefix.path());
+  stage_point("apply.synced", prefix.path());
+  try {
+    write_atomically(folder + ready_name, text, 0644, durability);
+  } catch (const Error&) {
+    // The rename may have happened and only its sync failed: then the change is decided.
+    if (!exists_no_follow(folder + ready_name)) throw;
+  }
+}
+
+ApplyResult finish_change(const Prefix& prefix, const Journal& journal, const InstallOptions& options, bool replay,
+                          std::size_t* compiled) {
+  const std::string folder = prefix.transaction_directory();
+  ApplyResult result;
+  if (exists_no_follow(folder + ready_name)) {
+    result = apply_journal(prefix, journal, options.durability, reporter_of(options), replay);
+    stage_point("apply.applied", prefix.path());
+    rename_path(folder + ready_name, folder + done_name);
+  }
+  stage_point("apply.done", prefix.path());
+  compile_pending(prefix, journal, options, compiled);
+  stage_point("apply.compiled", prefix.path());
+  // A tree without its journal is thrown away: the journal goes last.
+  for (const char* part : {"/new", "/old"}) remove_tree(folder + part);
+  remove_tree(folder);
+  if (options.durability == Durability::full) sync_directory(prefix.state_directory());
+  return result;
+}
+
+RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options) {
+  const std::string folder = prefix.transaction_directory();
+  RecoverResult result;
+  if (!exists_no_follow(folder)) return result;
+  const char* name = exists_no_follow(folder + ready_name) ? ready_name : done_name;
+  std::optional<Journal> journal;
+  try {
+    journal = read_journal(folder, name);
+  } catch (const Error& damaged) {
+    if (damaged.kind() != ErrorKind::corrupt) throw;
+    if (name == done_name) {
+      // Everything is in its place; only byte code may be missing, which Python makes itself.
+      remove_tree(folder);
+      result.outcome = RecoverResult::Outcome::rolled_forward;
+      return result;
+    }
+    throw Error("an unfinished change cannot be finished", ErrorKind::corrupt)
+        .at(prefix.path())
+        .caused_by(damaged)
+        .hint("nothing was guessed: create the environment anew, or remove `" + folder + "` to keep it as it is");
+  }
+  if (!journal) {
+    stage_point("recover.discard", prefix.path());
+    remove_tree(folder);
+    result.outcome = RecoverResult::Outcome::discarded;
+    return result;
+  }
+  stage_point("recover.replay", prefix.path());
+  ApplyResult applied = finish_change(prefix, *journal, options, true);
+  result.outcome = RecoverResult::Outcome::rolled_forward;
+  result.saved = std::move(applied.saved);
+  result.lost = std::move(applied.lost);
+  return result;
+}
+
+}  // namespace detail
+
+using namespace detail;
+
+bool has_pending_change(const Prefix& prefix) {
+  struct stat status{};
+  return lstat(prefix.transaction_directory().c_str(), &status) == 0;
+}
+
+RecoverResult recover(const Prefix& prefix, const InstallOptions& options) {
+  RecoverResult result;
+  if (!has_pending_change(prefix)) return result;
+  std::optional<FileLock> lock;
+  try {
+    lock = FileLock::try_acquire(prefix.lock_file(), FileLock::Mode::exclusive, "recover");
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::permission) throw;
+    result.outcome = RecoverResult::Outcome::read_only;
+    return result;
+  }
+  if (!lock) {
+    result.outcome = RecoverResult::Outcome::busy;
+    return result;
+  }
+  if (access(prefix.transaction_directory().c_str(), W_OK) != 0 && (errno == EROFS || errno == EACCES)) {
+    result.outcome = RecoverResult::Outcome::read_only;
+    return result;
+  }
+  return recover_locked(prefix, options);
+}
+
+}  // namespace envtool
