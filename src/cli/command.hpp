@@ -31,8 +31,8 @@ struct CommandContext {
   EnvSnapshot environment;
   GlobalOptions global;
   std::stop_token stop;
-  /// The command line as typed with credentials removed, for the environment's history.
-  std::string command_line;
+  /// The command line as typed, for the environment's history.
+  std::vector<std::string> command;
   /// Set by the subcommand that was chosen; gives the exit code.
   std::function<int()> action;
 };

@@ -50,20 +50,11 @@ class SignalWatch {
   std::thread thread_;
 };
 
-std::string join_command_line(int argc, char** argv) {
-  std::string text;
-  for (int i = 0; i < argc; ++i) {
-    if (i > 0) text += ' ';
-    text += redact(argv[i]);
-  }
-  return text;
-}
-
 /// Everything after the program name of `run` belongs to the program: CLI11 must not see it.
 int run_main(int argc, char** argv) {
   CommandContext context;
   context.environment = EnvSnapshot::capture();
-  context.command_line = join_command_line(argc, argv);
+  context.command.assign(argv, argv + argc);
 
   CLI::App app{"envtool: conda environments, exactly as locked", "envtool"};
   app.set_version_flag("-V,--version", "envtool " ENVTOOL_VERSION);

@@ -27,4 +27,24 @@ std::optional<ArchiveName> parse_archive_name(std::string_view file_name) {
   return name;
 }
 
+void complete_from_index(RepoDataRecord& record, const PackageRecord& index) {
+  if (!record.needs_index) return;
+  record.needs_index = false;
+  record.build_number = index.build_number;
+  if (record.depends.empty()) record.depends = index.depends;
+  record.constrains = index.constrains;
+  record.extra_depends = index.extra_depends;
+  record.track_features = index.track_features;
+  record.features = index.features;
+  record.flags = index.flags;
+  if (!index.subdir.empty()) record.subdir = index.subdir;
+  record.noarch = index.noarch;
+  record.license = index.license;
+  record.license_family = index.license_family;
+  record.timestamp = index.timestamp;
+  record.python_site_packages_path = index.python_site_packages_path;
+  record.arch = index.arch;
+  record.platform = index.platform;
+}
+
 }  // namespace envtool

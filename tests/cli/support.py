@@ -114,14 +114,14 @@ def manifest(folder: pathlib.Path) -> dict:
 
 
 @contextlib.contextmanager
-def http_channel(folder=None):
-    """Serves a folder by nginx on loopback and gives the URL."""
-    process = subprocess.Popen([sys.executable, str(ROOT / "tests/support/nginx/serve.py"), str(folder or CHANNEL)],
+def http_channel(folder=None, options=()):
+    """Serves a folder by nginx on loopback and gives the URL (options: see serve-folder)."""
+    process = subprocess.Popen([str(ROOT / "tests/support/nginx/serve-folder"), *map(str, options), str(folder or CHANNEL)],
                                stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
     try:
         url = process.stdout.readline().strip()
         if not url.startswith("http"):
-            raise RuntimeError(f"nginx did not start: {url!r}")
+            raise unittest.SkipTest(f"nginx did not start: {url!r}")
         yield url
     finally:
         process.stdin.close()

@@ -21,8 +21,8 @@ struct AppInputs {
   const Settings& settings;
   AppReporter& reporter;
   std::stop_token stop;
-  /// The command line, for the history; without credentials.
-  std::string command_line;
+  /// The command line, for the history.
+  std::vector<std::string> command;
 };
 
 /// A change to one environment, decided but not begun.

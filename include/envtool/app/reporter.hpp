@@ -12,7 +12,9 @@ namespace envtool {
 /// shown at the end is in the values that the use cases return.
 class AppReporter : public InstallReporter {
  public:
-  virtual void on_repodata_start(std::size_t /*subdirs*/) {}
+  virtual void on_repodata_start() {}
+  /// A channel's records are being fetched; the URL has no credentials. From any thread.
+  virtual void on_repodata_fetch(const std::string& /*subdir_url*/) {}
   virtual void on_repodata_finish() {}
   virtual void on_solve_start() {}
   virtual void on_solve_finish() {}

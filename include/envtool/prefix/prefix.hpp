@@ -61,7 +61,5 @@ std::string render_state(const EnvironmentVariables& variables);
 EnvironmentVariables read_state(const Prefix& prefix);
 /// Writes the document atomically; keeps other keys' absence (CEP 32 allows `env_vars` only).
 void write_state(const Prefix& prefix, const EnvironmentVariables& variables);
-/// What conda stores for a variable that `unset` took away.
-inline constexpr std::string_view unset_variable_mark = "***unset***";
 
 }  // namespace envtool

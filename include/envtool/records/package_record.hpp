@@ -59,7 +59,14 @@ struct RepoDataRecord : PackageRecord {
   std::string url;
   /// URL of the channel without subdir and without credentials (what conda-meta stores).
   std::string channel;
+  /// True for an archive that a lock or an @EXPLICIT file names: what such a file does not say is
+  /// taken from the archive's own `info/index.json` once it is unpacked (`complete_from_index`).
+  bool needs_index = false;
 };
+
+/// Fills what a record with `needs_index` does not say from the archive's `info/index.json` (CEP 32 has it as
+/// the fallback) and clears the mark. Dependencies that the record has are kept.
+void complete_from_index(RepoDataRecord& record, const PackageRecord& index);
 
 /// The `.conda` or `.tar.bz2` extension of a file name, or empty.
 std::string_view archive_extension(std::string_view file_name);

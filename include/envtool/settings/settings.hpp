@@ -79,7 +79,9 @@ struct Settings {
   unsigned fetch_threads = 0;  ///< 0: chosen by envtool
   /// conda's `local_repodata_ttl`: unset follows the server's Cache-Control.
   std::optional<std::chrono::seconds> repodata_ttl;
-  /// `safe` syncs to disk at each change, `fast` leaves that to the kernel.
+  /// Take cached channel records whatever their age (`--use-index-cache`).
+  bool use_index_cache = false;
+  /// `full` syncs to disk at each change, `fast` leaves that to the kernel.
   bool durable = true;
 
   /// Key to the place that set it; keys at their default are absent.

@@ -1,0 +1,25 @@
+#include <algorithm>
+
+#include "envtool/app/request.hpp"
+
+namespace envtool {
+
+std::vector<Channel> select_channels(const RequestOptions& options, const std::vector<std::string>& of_files,
+                                     bool nodefaults, const Settings& settings, const EnvSnapshot& environment) {
+  std::vector<std::string> names = options.channels;
+  names.insert(names.end(), of_files.begin(), of_files.end());
+  if (!options.override_channels && !nodefaults)
+    names.insert(names.end(), settings.channels.begin(), settings.channels.end());
+  if (names.empty()) names = settings.channels.empty() || options.override_channels ? settings.fallback_channels : settings.channels;
+
+  ChannelConfig config = settings.channel_config;
+  config.home = environment.home;
+  config.working_directory = environment.working_directory;
+  std::vector<Channel> channels;
+  for (const std::string& name : names)
+    for (Channel& channel : Channel::resolve(name, config))
+      if (std::find(channels.begin(), channels.end(), channel) == channels.end()) channels.push_back(std::move(channel));
+  return channels;
+}
+
+}  // namespace envtool

@@ -1,0 +1,114 @@
+#include "envtool/app/change.hpp"
+#include "envtool/app/sources.hpp"
+#include "envtool/base/error.hpp"
+#include "envtool/os/files.hpp"
+#include "envtool/prefix/environments.hpp"
+
+namespace envtool {
+
+namespace {
+
+InstallOptions install_options(const AppInputs& inputs) {
+  InstallOptions options;
+  options.link.hardlink = !inputs.settings.always_copy;
+  options.durability = inputs.settings.durable ? Durability::full : Durability::none;
+  options.reporter = &inputs.reporter;
+  return options;
+}
+
+std::vector<CachedPackage> fetch(const AppInputs& inputs, const Plan& plan) {
+  const std::vector<RepoDataRecord> records = plan.transaction.to_link();
+  if (records.empty()) return {};
+  Fetcher fetcher(fetch_options(inputs.settings, inputs.environment));
+  PackageCache cache(inputs.settings.pkgs_dirs);
+  CacheReporter* reporter = inputs.reporter.on_fetch_start(plan.to_download.size(), plan.download_bytes());
+  auto cached = cache.ensure(records, fetcher, reporter, inputs.stop);
+  inputs.reporter.on_fetch_finish();
+  return cached;
+}
+
+LinkPlan link_plan(const AppInputs& inputs, const Plan& plan, const std::vector<CachedPackage>& cached) {
+  LinkPlanOptions options;
+  switch (inputs.settings.path_conflict) {
+    case PathConflictSetting::clobber: options.conflicts = PathConflictPolicy::clobber; break;
+    case PathConflictSetting::warn: options.conflicts = PathConflictPolicy::warn; break;
+    case PathConflictSetting::prevent: options.conflicts = PathConflictPolicy::prevent; break;
+  }
+  options.requested_specs = plan.requested;
+  // Byte code is for this machine's Python: another platform's interpreter cannot run here.
+  options.compile_python = plan.platform == Platform::current();
+  if (plan.kind == Plan::Kind::modify) options.parked = parked_files(plan.prefix);
+  return plan_links(plan.prefix.path(), plan.transaction, package_sources(cached), options);
+}
+
+EnvironmentChange environment_change(const AppInputs& inputs, const Plan& plan) {
+  EnvironmentChange change;
+  change.history.command = inputs.command;
+  change.history.tool_version = ENVTOOL_VERSION;
+  change.history.update_specs = plan.update_specs;
+  change.history.remove_specs = plan.remove_specs;
+  change.variables = plan.variables;
+  return change;
+}
+
+void run_pip(const AppInputs& inputs, const Plan& plan) {
+  for (const PipSection& section : plan.pip) {
+    PipOptions options;
+    options.offline = inputs.settings.offline;
+    options.upgrade = plan.upgrade_pip_packages;
+    options.on_output = [&](std::string_view text) { inputs.reporter.on_pip_output(text); };
+    inputs.reporter.on_pip_start(section.origin);
+    install_pip_section(plan.prefix, section, inputs.environment, options, inputs.stop);
+  }
+}
+
+InstallResult execute_create(const AppInputs& inputs, const Plan& plan, const LinkPlan& links) {
+  const InstallOptions options = install_options(inputs);
+  const EnvironmentRegistry registry(inputs.environment.home);
+  // The environment that is replaced waits next to its place until the new one is complete.
+  std::string waiting;
+  if (plan.replaces_existing) {
+    const auto slash = plan.prefix.path().rfind('/');
+    waiting = plan.prefix.path().substr(0, slash) + "/.envtool-replaced-" + plan.prefix.path().substr(slash + 1) + "-" + random_name();
+    rename_path(plan.prefix.path(), waiting);
+  }
+  InstallResult result;
+  try {
+    result = create_prefix(links, environment_change(inputs, plan), options, inputs.stop);
+    try {
+      run_pip(inputs, plan);
+    } catch (const Error&) {
+      // An environment without its pip packages looks complete and is not.
+      remove_prefix(plan.prefix, options);
+      throw;
+    }
+  } catch (...) {
+    if (!waiting.empty()) rename_path(waiting, plan.prefix.path());
+    throw;
+  }
+  if (!waiting.empty()) remove_prefix(Prefix(waiting), options);
+  registry.add(plan.prefix);
+  return result;
+}
+
+}  // namespace
+
+InstallResult execute(const AppInputs& inputs, const Plan& plan) {
+  if (plan.kind == Plan::Kind::create) {
+    const auto cached = fetch(inputs, plan);
+    return execute_create(inputs, plan, link_plan(inputs, plan, cached));
+  }
+  InstallResult result;
+  if (!plan.transaction.empty() || plan.variables) {
+    const InstallOptions options = install_options(inputs);
+    const auto cached = fetch(inputs, plan);
+    PrefixLock lock = PrefixLock::acquire(plan.prefix, options);
+    const LinkPlan links = link_plan(inputs, plan, cached);
+    result = apply_to_prefix(lock, links, environment_change(inputs, plan), options, inputs.stop);
+    EnvironmentRegistry(inputs.environment.home).add(plan.prefix);
+  }
+  run_pip(inputs, plan);
+  return result;
+}
+
+}  // namespace envtool

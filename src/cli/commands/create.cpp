@@ -1,0 +1,42 @@
+#include <CLI/CLI.hpp>
+
+#include "../plan_output.hpp"
+#include "../session.hpp"
+#include "solving_options.hpp"
+#include "envtool/os/files.hpp"
+#include "envtool/prefix/environments.hpp"
+#include "../terminal.hpp"
+
+namespace envtool {
+
+namespace {
+struct CreateOptions : SolvingOptions {
+  bool force = false;
+};
+
+int run_create(const CommandContext& context, const CreateOptions& options) {
+  const Settings settings = load_settings(context, options.channels);
+  TerminalReporter reporter(context.global);
+  const AppInputs inputs{context.environment, settings, reporter, context.stop, context.command};
+  const EnvironmentRequest request = load_request(options.request(), settings, context.environment);
+  const Prefix prefix = new_target(context, settings, options.target, request.name, request.prefix);
+  // conda asks before it replaces an environment; `--yes` is the answer.
+  const bool may_replace = options.force || settings.always_yes || options.dry_run || (!context.global.json && is_terminal(0));
+  const Plan plan = plan_create(inputs, prefix, request, options.choices, may_replace);
+  return show_and_execute(context, inputs, reporter, plan, options.dry_run);
+}
+}  // namespace
+
+void add_create_command(CLI::App& parent, CommandContext& context) {
+  auto* command = parent.add_subcommand("create", "Make a new environment from files, specs, or a lock");
+  auto options = std::make_shared<CreateOptions>();
+  add_global_options(*command, context.global);
+  add_solving_options(*command, *options);
+  command->add_flag("--force", options->force, "Replace an environment of that name (also: `--yes`)");
+  command->add_flag("--no-default-packages", "Accepted for conda's sake; only `create_default_packages` would add any");
+  command->callback([&context, options] { context.action = [&context, options] { return run_create(context, *options); }; });
+}
+
+void register_create(CLI::App& app, CommandContext& context) { add_create_command(app, context); }
+
+}  // namespace envtool

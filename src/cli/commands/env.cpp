@@ -1,0 +1,162 @@
+#include <CLI/CLI.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include "../json_output.hpp"
+#include "../session.hpp"
+#include "../terminal.hpp"
+#include "envtool/app/export.hpp"
+#include "envtool/base/error.hpp"
+#include "envtool/base/text.hpp"
+#include "envtool/install/installer.hpp"
+#include "envtool/os/files.hpp"
+#include "envtool/prefix/environments.hpp"
+#include "remove_environment.hpp"
+#include "solving_options.hpp"
+
+namespace envtool {
+
+namespace {
+
+int run_env_list(const CommandContext& context) {
+  const Settings settings = load_settings(context);
+  const auto environments =
+      list_environments(settings.root_prefix, settings.envs_dirs, EnvironmentRegistry(context.environment.home));
+  const std::string active = context.environment.get("CONDA_PREFIX").value_or("");
+  if (context.global.json) {
+    nlohmann::ordered_json document;
+    document["envs"] = nlohmann::ordered_json::array();
+    document["envs_details"] = nlohmann::ordered_json::object();
+    for (const FoundEnvironment& environment : environments) {
+      document["envs"].push_back(environment.path);
+      document["envs_details"][environment.path] = {{"name", environment.name},
+                                                    {"active", environment.path == active},
+                                                    {"base", environment.path == settings.root_prefix},
+                                                    {"frozen", frozen(Prefix(environment.path)).has_value()}};
+    }
+    print_json(document);
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const FoundEnvironment& environment : environments)
+    rows.push_back({escape_control(environment.name), environment.path == active ? "*" : " ", escape_control(environment.path)});
+  print_out("# conda environments:\n#\n" + format_table(rows));
+  return 0;
+}
+
+struct ExportCommand {
+  TargetOptions target;
+  ExportOptions form;
+  std::string file;
+};
+
+int run_env_export(const CommandContext& context, const ExportCommand& options) {
+  const Settings settings = load_settings(context);
+  const Prefix prefix = existing_target(context, settings, options.target);
+  recover(prefix);
+  const std::string name = environment_name(prefix, settings.root_prefix, settings.envs_dirs);
+  const std::string text = export_environment(prefix, name, options.form);
+  if (options.file.empty()) print_out(text);
+  else write_atomically(absolute_path(options.file, context.environment), text);
+  return 0;
+}
+
+struct RemoveCommand {
+  TargetOptions target;
+  bool dry_run = false;
+};
+
+void register_variables(CLI::App& env, CommandContext& context) {
+  auto* config = env.add_subcommand("config", "Settings that live in an environment");
+  config->require_subcommand(1);
+  auto* vars = config->add_subcommand("vars", "Variables that activation sets");
+  vars->require_subcommand(1);
+  struct Options {
+    TargetOptions target;
+    std::vector<std::string> items;
+  };
+  auto add = [&](const char* name, const char* text, bool takes_items, auto change) {
+    auto* command = vars->add_subcommand(name, text);
+    auto options = std::make_shared<Options>();
+    add_global_options(*command, context.global);
+    add_target_options(*command, options->target);
+    if (takes_items) command->add_option("items", options->items, "NAME=value, or NAME")->required();
+    command->callback([&context, options, change] {
+      context.action = [&context, options, change] {
+        const Settings settings = load_settings(context);
+        const Prefix prefix = existing_target(context, settings, options->target);
+        PrefixLock lock = PrefixLock::acquire(prefix);
+        EnvironmentVariables variables = read_state(prefix);
+        return change(context, prefix, variables, options->items);
+      };
+    });
+  };
+  add("list", "Show them", false,
+      [](const CommandContext& c, const Prefix&, const EnvironmentVariables& variables, const std::vector<std::string>&) {
+        if (c.global.json) print_json(nlohmann::ordered_json(variables));
+        else
+          for (const auto& [name, value] : variables) print_out(escape_control(name) + " = " + escape_control(value) + "\n");
+        return 0;
+      });
+  add("set", "Set some", true,
+      [](const CommandContext&, const Prefix& prefix, EnvironmentVariables variables, const std::vector<std::string>& items) {
+        for (const std::string& item : items) {
+          const auto equals = item.find('=');
+          const std::string name = item.substr(0, equals);
+          if (equals == std::string::npos || !is_variable_name(name))
+            throw Error("`" + item + "` is not `NAME=value`", ErrorKind::usage);
+          variables[name] = item.substr(equals + 1);
+        }
+        refuse_if_frozen(prefix);
+        write_state(prefix, variables);
+        return 0;
+      });
+  add("unset", "Forget some", true,
+      [](const CommandContext&, const Prefix& prefix, EnvironmentVariables variables, const std::vector<std::string>& items) {
+        for (const std::string& name : items)
+          if (variables.erase(name) == 0) throw Error("the environment has no variable `" + name + "`", ErrorKind::usage);
+        refuse_if_frozen(prefix);
+        write_state(prefix, variables);
+        return 0;
+      });
+}
+}  // namespace
+
+void register_env(CLI::App& app, CommandContext& context) {
+  auto* env = app.add_subcommand("env", "List, export, remove environments");
+  env->require_subcommand(1);
+  add_create_command(*env, context);
+  add_update_command(*env, context);
+
+  auto* list = env->add_subcommand("list", "All environments");
+  add_global_options(*list, context.global);
+  list->callback([&context] { context.action = [&context] { return run_env_list(context); }; });
+
+  auto* export_command = env->add_subcommand("export", "Print an environment as environment.yml");
+  auto export_options = std::make_shared<ExportCommand>();
+  add_global_options(*export_command, context.global);
+  add_target_options(*export_command, export_options->target);
+  export_command->add_flag("--no-builds", export_options->form.no_builds, "Leave the build strings out");
+  export_command->add_flag("--from-history", export_options->form.from_history, "Only what was asked for");
+  export_command->add_option("-f,--file", export_options->file, "Write to this file");
+  export_command->callback(
+      [&context, export_options] { context.action = [&context, export_options] { return run_env_export(context, *export_options); }; });
+
+  auto* remove = env->add_subcommand("remove", "Remove a whole environment");
+  auto remove_options = std::make_shared<RemoveCommand>();
+  add_global_options(*remove, context.global);
+  add_target_options(*remove, remove_options->target);
+  remove->add_flag("-d,--dry-run", remove_options->dry_run, "Show what would be done and stop");
+  remove->callback([&context, remove_options] {
+    context.action = [&context, remove_options] {
+      const Settings settings = load_settings(context);
+      if (remove_options->target.name.empty() && remove_options->target.prefix.empty())
+        throw Error("which environment shall be removed?", ErrorKind::usage).hint("say it with `-n NAME` or `-p PATH`");
+      return remove_environment(context, settings, existing_target(context, settings, remove_options->target),
+                                remove_options->dry_run);
+    };
+  });
+  register_variables(*env, context);
+}
+
+}  // namespace envtool

@@ -1,0 +1,66 @@
+#include <CLI/CLI.hpp>
+
+#include "../plan_output.hpp"
+#include "../session.hpp"
+#include "envtool/base/error.hpp"
+#include "solving_options.hpp"
+
+namespace envtool {
+
+namespace {
+enum class Verb { install, update };
+
+int run_change(const CommandContext& context, SolvingOptions options, Verb verb) {
+  // The prefix is needed for its own configuration file, and a file may name it.
+  Settings settings = load_settings(context, options.channels);
+  if (options.copy) settings.always_copy = true;
+  TerminalReporter reporter(context.global);
+  const AppInputs inputs{context.environment, settings, reporter, context.stop, context.command};
+  const EnvironmentRequest request = load_request(options.request(), settings, context.environment);
+  if (options.target.name.empty() && options.target.prefix.empty() && !options.files.empty()) {
+    options.target.name = request.name;
+    if (request.name.empty()) options.target.prefix = request.prefix;
+  }
+  const Prefix prefix = existing_target(context, settings, options.target);
+  if (request.specs.empty() && !request.explicit_records && request.pip.empty() && !request.variables && !options.choices.update_all)
+    throw Error("what shall be done?", ErrorKind::usage)
+        .because("no package was named")
+        .hint(verb == Verb::update ? "name packages, or say `--all`" : "name packages, or give a file with `-f`");
+  // `update -f FILE` brings the environment to the file, as `conda env update` does.
+  const bool from_files = !options.files.empty();
+  const Plan plan = verb == Verb::install || from_files ? plan_install(inputs, prefix, request, options.choices)
+                                                        : plan_update(inputs, prefix, request, options.choices);
+  return show_and_execute(context, inputs, reporter, plan, options.dry_run);
+}
+
+CLI::App* add_command(CLI::App& parent, CommandContext& context, const char* name, const char* text, Verb verb,
+                      const std::shared_ptr<SolvingOptions>& options) {
+  auto* command = parent.add_subcommand(name, text);
+  add_global_options(*command, context.global);
+  add_solving_options(*command, *options);
+  command->add_flag("--force-reinstall", options->choices.force_reinstall, "Link the named packages anew");
+  command->add_flag("--freeze-installed,--no-update-deps", options->choices.freeze_installed, "Leave installed packages exactly as they are");
+  command->add_flag("--prune", options->choices.prune, "Remove packages that nothing asked for needs any more");
+  command->add_flag("--override-frozen", options->choices.override_frozen, "Change the environment although it is frozen");
+  command->callback([&context, options, verb] {
+    context.action = [&context, options, verb] { return run_change(context, *options, verb); };
+  });
+  return command;
+}
+}  // namespace
+
+void register_install(CLI::App& app, CommandContext& context) {
+  add_command(app, context, "install", "Add packages to an environment, or other versions of them", Verb::install,
+              std::make_shared<SolvingOptions>());
+}
+
+void add_update_command(CLI::App& parent, CommandContext& context) {
+  auto options = std::make_shared<SolvingOptions>();
+  auto* command = add_command(parent, context, "update", "Newer versions of the named packages, or of all", Verb::update, options);
+  command->alias("upgrade");
+  command->add_flag("-a,--all,--update-all", options->choices.update_all, "Update every package");
+}
+
+void register_update(CLI::App& app, CommandContext& context) { add_update_command(app, context); }
+
+}  // namespace envtool

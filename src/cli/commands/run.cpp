@@ -1,0 +1,104 @@
+#include <CLI/CLI.hpp>
+
+#include "../session.hpp"
+#include "../terminal.hpp"
+#include "envtool/app/environment_scripts.hpp"
+#include "envtool/base/error.hpp"
+#include "envtool/base/text.hpp"
+#include "envtool/install/installer.hpp"
+#include "envtool/os/process.hpp"
+
+namespace envtool {
+
+namespace {
+struct RunOptions {
+  TargetOptions target;
+  std::string working_directory;
+  std::vector<std::string> variables;
+  bool clean_environment = false;
+  bool no_scripts = false;
+  bool ignore_pending = false;
+  std::vector<std::string> command;
+};
+
+bool has_scripts(const ActivationPlan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(),
+                     [](const ActivationStep& step) { return step.kind == ActivationStep::Kind::source_script; });
+}
+
+int run_run(const CommandContext& context, const RunOptions& options) {
+  const Settings settings = load_settings(context);
+  const Prefix prefix = existing_target(context, settings, options.target);
+  if (options.command.empty()) throw Error("which program shall be run?", ErrorKind::usage).hint("`envtool run -n NAME PROGRAM ...`");
+  if (!options.ignore_pending && recover(prefix).outcome == RecoverResult::Outcome::read_only)
+    throw Error("a change to the environment was not finished", ErrorKind::permission)
+        .at(prefix.path())
+        .because("it cannot be finished, since the environment is read-only here")
+        .hint("run any envtool command where it can be written, or go on with `--ignore-pending`");
+
+  std::map<std::string, std::string> variables = context.environment.all();
+  if (options.clean_environment) {
+    std::map<std::string, std::string> kept;
+    for (const char* name : {"HOME", "USER", "LOGNAME", "TERM", "LANG", "TMPDIR", "DISPLAY"})
+      if (auto found = variables.find(name); found != variables.end()) kept.insert(*found);
+    kept["PATH"] = "/usr/local/bin:/usr/bin:/bin";
+    variables = std::move(kept);
+  }
+  const Shell shell = find_program("bash", EnvSnapshot(variables)) ? Shell::bash : Shell::posix;
+  ActivationInput input = activation_input(shell, variables, settings.root_prefix, prefix.path());
+  input.prompt.change = false;
+  input.run_scripts = !options.no_scripts;
+  const ActivationPlan plan = plan_activate(input, prefix.path());
+  for (const std::string& text : plan.warnings) print_note("warning: " + escape_control(text));
+  variables = apply(plan, std::move(variables));
+  for (const std::string& item : options.variables) {
+    const auto equals = item.find('=');
+    if (equals == std::string::npos || !is_variable_name(item.substr(0, equals)))
+      throw Error("`" + item + "` is not `NAME=value`", ErrorKind::usage);
+    variables[item.substr(0, equals)] = item.substr(equals + 1);
+  }
+  touch_last_activated(prefix);
+  EnvSnapshot environment(variables);
+  environment.home = context.environment.home;
+  environment.working_directory = context.environment.working_directory;
+  const std::string folder =
+      options.working_directory.empty() ? "" : absolute_path(options.working_directory, context.environment);
+  if (!has_scripts(plan)) exec_process(options.command, environment, folder);
+
+  // The scripts need a shell; it ends by becoming the program, so there is one process in the end.
+  std::string text;
+  for (const ActivationStep& step : plan.steps)
+    if (step.kind == ActivationStep::Kind::source_script) {
+      ActivationPlan one;
+      one.steps.push_back(step);
+      text += render(one, shell);
+    }
+  text += "\nexec \"$@\"\n";
+  std::vector<std::string> arguments{shell == Shell::bash ? "bash" : "sh", "-c", text, "envtool-run"};
+  arguments.insert(arguments.end(), options.command.begin(), options.command.end());
+  exec_process(arguments, environment, folder);
+}
+}  // namespace
+
+void register_run(CLI::App& app, CommandContext& context) {
+  auto* command = app.add_subcommand("run", "Run a program in an environment; signals, input and exit code are its own");
+  auto options = std::make_shared<RunOptions>();
+  add_global_options(*command, context.global);
+  add_target_options(*command, options->target);
+  command->add_option("--cwd", options->working_directory, "Run in this folder");
+  command->add_option("-e,--env", options->variables, "NAME=value for the program; may be repeated")->allow_extra_args(false);
+  command->add_flag("--clean-env", options->clean_environment, "Start from an almost empty environment");
+  command->add_flag("--no-activate-scripts", options->no_scripts, "Do not run the environment's activate.d scripts");
+  command->add_flag("--no-capture-output,--live-stream,-a,--attach", "Accepted for conda's sake; nothing is captured");
+  command->add_flag("--ignore-pending", options->ignore_pending, "Go on although a change was not finished");
+  command->add_option("command", options->command, "The program and its arguments")->required();
+  // From the program's name on, everything belongs to the program.
+  command->positionals_at_end();
+  command->prefix_command();
+  command->callback([&context, options, command] {
+    for (const std::string& argument : command->remaining()) options->command.push_back(argument);
+    context.action = [&context, options] { return run_run(context, *options); };
+  });
+}
+
+}  // namespace envtool
