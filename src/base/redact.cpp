@@ -138,7 +138,10 @@ std::string redact_headers(std::string_view text) {
     const std::size_t value = found + header.size();
     const std::size_t end = std::min(lower.find_first_of("\r\n", value), lower.size());
     out += text.substr(done, value - done);
-    if (!strip(text.substr(value, end - value)).empty()) out += " " + std::string(mask);
+    if (!strip(text.substr(value, end - value)).empty()) {
+      out += ' ';
+      out += mask;
+    }
     done = end;
   }
   out += text.substr(done);
