@@ -9,6 +9,8 @@
 
 namespace envtool {
 
+namespace {
+/// The package name that a dependency string is about: `python >=3.8` gives `python`.
 std::string_view dependency_name(std::string_view depends) {
   depends = strip(depends);
   // `channel/subdir::name`: the name follows the last `::`.
@@ -17,7 +19,6 @@ std::string_view dependency_name(std::string_view depends) {
   return depends.substr(0, end);
 }
 
-namespace {
 constexpr std::size_t unvisited = std::numeric_limits<std::size_t>::max();
 
 /// Tarjan's strongly connected components without recursion: environments have long chains.

@@ -10,9 +10,6 @@
 
 namespace envtool {
 
-/// The package name that a dependency string is about: `python >=3.8` gives `python`.
-std::string_view dependency_name(std::string_view depends);
-
 /// For each record the length of its longest chain of dependencies within the set (0 without
 /// dependencies; packages in a cycle count as one). It depends on nothing but the record's own
 /// closure, so unrelated packages never change it.
