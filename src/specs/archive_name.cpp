@@ -44,13 +44,16 @@ bool is_known_subdir(std::string_view text) {
 }
 
 std::string_view take_subdir(std::string_view& channel) {
+  // Slashes that belong to `scheme://` or stand for the root are no separators.
+  const std::size_t scheme = channel.find("://");
+  const std::size_t begin = scheme == std::string_view::npos ? 0 : scheme + 3;
   std::string_view subdir;
   while (true) {
-    while (channel.size() > 1 && channel.ends_with('/')) {
+    while (channel.size() > begin + 1 && channel.ends_with('/')) {
       channel.remove_suffix(1);
     }
     const std::size_t slash = channel.rfind('/');
-    if (slash == std::string_view::npos || slash == 0 || !is_known_subdir(channel.substr(slash + 1))) {
+    if (slash == std::string_view::npos || slash <= begin || !is_known_subdir(channel.substr(slash + 1))) {
       return subdir;
     }
     if (subdir.empty()) {

@@ -96,12 +96,14 @@ std::string normalized_path(std::string_view path) {
 
 Channel from_path(std::string_view text, const ChannelConfig& config) {
   std::string path = replace_all(text, "\\", "/");
+  bool has_drive = false;
   if (path.starts_with('~')) {
     if (config.home.empty()) {
       throw invalid(text, "`~` stands for the home folder, and none is known");
     }
     path = config.home + path.substr(1);
   } else if (path.size() >= 2 && path[1] == ':') {
+    has_drive = true;
     path = "/" + path;
   } else if (!path.starts_with('/')) {
     if (config.working_directory.empty()) {
@@ -113,7 +115,7 @@ Channel from_path(std::string_view text, const ChannelConfig& config) {
   std::string_view base = path;
   take_subdir(base);
   Channel channel;
-  channel.base_url = Url::from_path(base);
+  channel.base_url = has_drive ? Url::parse("file://" + percent_encode(base, "/:")) : Url::from_path(base);
   channel.name = name_of(channel.base_url, config);
   return channel;
 }

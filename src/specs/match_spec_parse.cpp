@@ -61,6 +61,13 @@ class SpecParser {
   MatchSpec spec_;
 };
 
+/// `channel[subdir]::package` of older tools, which CEP 29 leaves out.
+void fail_before_colons(std::string_view brackets) {
+  if (brackets.find("]::") != std::string_view::npos) {
+    throw SpecProblem("square brackets stand before `::`", "write the subdir as `channel/subdir::package`");
+  }
+}
+
 MatchSpec SpecParser::parse() {
   if (text_.empty()) {
     throw SpecProblem("it is empty", "write `*` for any package");
@@ -76,8 +83,18 @@ MatchSpec SpecParser::parse() {
   if (brackets < text_.size() && text_[brackets] == '[') {
     std::size_t end = 0;
     const std::string_view rest = text_.substr(brackets);
-    apply_fields(parse_brackets(rest, end));
+    std::vector<BracketField> fields;
+    try {
+      fields = parse_brackets(rest, end);
+    } catch (const SpecProblem&) {
+      fail_before_colons(rest);
+      throw;
+    }
+    apply_fields(fields);
     const std::string_view after = strip(rest.substr(end));
+    if (after.starts_with(':')) {
+      fail_before_colons(rest);
+    }
     if (after.starts_with('[')) {
       throw SpecProblem("there is more than one pair of square brackets",
                         "put all fields into one pair, separated by `,`");
@@ -175,10 +192,6 @@ void SpecParser::parse_hash(std::string_view hash) {
 }
 
 void SpecParser::parse_positional(std::string_view text) {
-  if (Url::looks_like_url(text) && text.find("::") == std::string_view::npos) {
-    throw SpecProblem("a URL must end in `.conda` or `.tar.bz2`",
-                      "for a package of a channel write `<channel URL>::<package>`");
-  }
   text = take_channel(text);
   const std::size_t length = name_length(text);
   set_name(text.substr(0, length));
@@ -197,6 +210,10 @@ std::string_view SpecParser::take_channel(std::string_view text) {
   }
   const std::string_view left = text.substr(0, colon);
   const std::size_t previous = left.rfind(':');
+  if (Url::looks_like_url(text) && (previous == std::string_view::npos || left.substr(previous).starts_with("://"))) {
+    throw SpecProblem("a URL must end in `.conda` or `.tar.bz2`",
+                      "for a package of a channel write `<channel URL>::<package>`");
+  }
   const std::string_view name_space = strip(previous == std::string_view::npos ? left : left.substr(previous + 1));
   for (char c : name_space) {
     if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_' && c != '.') {
@@ -212,13 +229,15 @@ std::string_view SpecParser::take_channel(std::string_view text) {
 
 void SpecParser::set_channel(std::string_view text) {
   const bool is_url = Url::looks_like_url(text);
-  std::string_view channel = text;
+  const std::string normal = is_url ? Url::parse(text).without_fragment().with_credentials().reveal() : std::string(text);
+  std::string_view channel = normal;
   const std::string_view subdir = take_subdir(channel);
+  channel = strip(channel);
   if (!subdir.empty()) {
     spec_.subdir = std::string(subdir);
   }
   if (is_url) {
-    Url::parse(channel);  // throws for nonsense
+    Url::parse(channel);  // a template such as `https://` plus a subdir has no host
   } else if (!looks_like_path(channel) && !(channel.starts_with('^') && channel.ends_with('$'))) {
     for (char c : channel) {
       if (!is_letter(c) && !is_digit(c) && std::string_view("-_./*+!%~@").find(c) == std::string_view::npos) {

@@ -181,6 +181,11 @@ void Regex::Compiler::repeated(int depth) {
   if (!at_end() && (peek() == '*' || peek() == '+' || peek() == '?')) {
     fail("a repetition follows a repetition");
   }
+  const Operation last = here() > start ? regex_.program_.back().operation : Operation::match;
+  if (here() == start + 1 && (last == Operation::begin || last == Operation::end || last == Operation::word_boundary ||
+                              last == Operation::not_word_boundary)) {
+    fail("nothing to repeat before a repetition");
+  }
   const std::size_t after_all = position_;
   const auto again = [&] {
     position_ = atom_position;

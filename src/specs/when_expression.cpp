@@ -69,6 +69,7 @@ class WhenParser {
   }
   void primary(int depth);
   void spec();
+  void check_second_word(std::string_view text) const;
 
   std::string_view text_;
   std::size_t position_ = 0;
@@ -134,12 +135,31 @@ void WhenParser::spec() {
   if (text.empty()) {
     fail("a package is missing");
   }
+  check_second_word(text);
   try {
     parse_match_spec(text, WhenAllowed::no);
   } catch (const Error& error) {
     fail(quoted(text) + " is not a package spec: " + error.why());
   }
   out_ += text;
+}
+
+/// `a AND b` would read as a package `a` of version `and`. CEP 43 has no spaces in inner specs, so
+/// after one only an operator or the square brackets are taken.
+void WhenParser::check_second_word(std::string_view text) const {
+  std::size_t i = 0;
+  while (i < text.size() && !is_space(text[i]) && text[i] != '[') {
+    ++i;
+  }
+  while (i < text.size() && is_space(text[i])) {
+    ++i;
+  }
+  const bool is_operator = i < text.size() && std::string_view("<>=!~[(").find(text[i]) != std::string_view::npos;
+  const char before = i > 0 && i < text.size() ? text[i - 1] : ' ';
+  if (i < text.size() && is_space(before) && !is_operator) {
+    fail(quoted(text) + " is not a package spec: inside conditions, `" + std::string(text.substr(i)) +
+         "` needs an operator (`=`, `>=`, ...) or square brackets");
+  }
 }
 
 }  // namespace
