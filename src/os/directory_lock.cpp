@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <ctime>
+#include <optional>
 
 #include "envtool/base/text.hpp"
 #include "envtool/base/url.hpp"
@@ -72,6 +73,20 @@ std::string holder_file(const std::string& directory) {
   return {};
 }
 
+/// The holder file of a lock whose owner is dead, empty when it died before writing one; nothing
+/// while the owner may live.
+std::optional<std::string> dead_holder(const std::string& directory, const std::string& id) {
+  std::string file = holder_file(directory);
+  if (file.empty()) {
+    // The owner is about to come or to go, unless that takes too long.
+    if (heartbeat_stopped(directory, directory, id)) return file;
+    return std::nullopt;
+  }
+  const std::optional<std::string> lines = read_file_if_exists(file, 64 * 1024);
+  if (!lines || (holder_may_live(*lines) && !heartbeat_stopped(file, directory, id))) return std::nullopt;
+  return file;
+}
+
 bool rename_quietly(const std::string& from, const std::string& to) {
   return system_call("os.rename", [&] { return ::rename(from.c_str(), to.c_str()); }) == 0;
 }
@@ -119,14 +134,14 @@ std::unique_ptr<DirectoryLock> DirectoryLock::try_acquire(const std::string& dir
   if (!created && errno != EEXIST) throw_errno("cannot create a lock folder", directory, errno);
   std::string old;
   if (!created) {
-    old = holder_file(directory);
-    if (old.empty()) {
-      // Its owner is about to come or to go, or died in between.
-      if (heartbeat_stopped(directory, directory, id)) remove_abandoned(directory);
+    // Only the very file that was judged may be renamed: a new owner has one of another name.
+    const std::optional<std::string> dead = dead_holder(directory, id);
+    if (!dead) return nullptr;
+    if (dead->empty()) {
+      remove_abandoned(directory);
       return nullptr;
     }
-    const std::optional<std::string> lines = read_file_if_exists(old, 64 * 1024);
-    if (!lines || (holder_may_live(*lines) && !heartbeat_stopped(old, directory, id))) return nullptr;
+    old = *dead;
   }
   const std::string next = directory + "/next." + id;
   const std::string gone = directory + "/gone." + id;
@@ -145,6 +160,10 @@ std::unique_ptr<DirectoryLock> DirectoryLock::try_acquire(const std::string& dir
     return nullptr;
   }
   return std::unique_ptr<DirectoryLock>(new DirectoryLock(directory, id));
+}
+
+bool DirectoryLock::is_held(const std::string& directory) {
+  return exists_no_follow(directory) && !dead_holder(directory, random_name(8));
 }
 
 LockHolder DirectoryLock::holder(const std::string& directory) {

@@ -25,6 +25,8 @@ class DirectoryLock {
  public:
   /// Nothing when another process has it.
   static std::unique_ptr<DirectoryLock> try_acquire(const std::string& directory, const std::string& command);
+  /// True when a process has it that may be alive.
+  static bool is_held(const std::string& directory);
   /// Who has it, as far as it can be read.
   static LockHolder holder(const std::string& directory);
 

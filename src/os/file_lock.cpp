@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "directory_lock.hpp"
+#include "envtool/os/process.hpp"
 #include "system_call.hpp"
 
 namespace envtool {
@@ -116,6 +117,14 @@ void write_holder(int fd, const std::string& command) {
 
 std::string fallback_directory(const std::string& path) { return path + ".d"; }
 
+/// Where lock calls work only now and then, one process may own the file and another the folder, so
+/// each looks for the other kind. An owner of the file is known by its lines, on this host for sure.
+bool file_has_live_owner(const std::string& path) {
+  const std::string lines = read_file_if_exists(path, 64 * 1024).value_or("");
+  const LockHolder holder = parse_holder(lines);
+  return holder.pid > 0 && holder.host == host_name() && holder_may_live(lines);
+}
+
 LockHolder read_holder(const std::string& path) {
   const LockHolder fallback = DirectoryLock::holder(fallback_directory(path));
   if (fallback.pid > 0) return fallback;
@@ -170,10 +179,12 @@ std::unique_ptr<FileLock::State> FileLock::try_once(const std::string& path, Mod
     const LockAnswer answer = lock_with_limit(fd, mode);
     if (answer == LockAnswer::taken) return nullptr;
     if (answer == LockAnswer::unsupported) {
+      if (file_has_live_owner(path)) return nullptr;
       state->fallback = DirectoryLock::try_acquire(fallback_directory(path), options.command);
       return state->fallback ? std::move(state) : nullptr;
     }
     if (!is_still_at(fd, path)) continue;
+    if (DirectoryLock::is_held(fallback_directory(path))) return nullptr;
     if (mode == Mode::exclusive) {
       write_holder(fd.get(), options.command);
       state->owns_text = true;

@@ -361,6 +361,26 @@ TEST_CASE("a folder lock names its holder and outlives nobody") {
   CHECK_FALSE(exists(folder.path() + "/lock.d"));
 }
 
+TEST_CASE("file locks and folder locks exclude each other") {
+  if (!has_failpoints()) return;
+  const auto folder = scratch();
+  const std::string path = folder.path() + "/lock";
+  const std::string fault = "os.lock:1+:EIO";
+  {
+    const FileLock lock = FileLock::acquire(path, Mode::exclusive, {.command = "holder command"});
+    CHECK(run_fault_child("child: the lock is taken", folder.path(), fault).exit_code == 0);
+  }
+  std::thread holder([&] { run_fault_child("child: hold a lock", folder.path(), fault); });
+  const bool held = appears(folder.path() + "/held");
+  CHECK(held);
+  CHECK(exists(path + ".d"));
+  CHECK_FALSE(FileLock::try_acquire(path, Mode::exclusive, ""));
+  CHECK_FALSE(FileLock::try_acquire(path, Mode::shared, ""));
+  write_new_file(folder.path() + "/go", "");
+  holder.join();
+  CHECK(FileLock::try_acquire(path, Mode::exclusive, ""));
+}
+
 TEST_CASE("an abandoned folder lock is taken over only when its heartbeat has stopped") {
   if (!has_failpoints()) return;
   const std::string fault = "os.lock:1+:ENOLCK";
