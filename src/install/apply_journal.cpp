@@ -16,8 +16,7 @@ namespace envtool::detail {
 namespace {
 constexpr std::string_view state_folder = "conda-meta/.envtool/";
 
-/// The same file as then? The inode says so on every file system whose numbers stay; the size guards
-/// against a number that was given anew.
+/// The same file as then, by what `lstat` says.
 bool same_file(const Found& now, const Found& then) {
   return now.type == then.type && now.inode == then.inode &&
          (now.type == Found::Type::directory || (now.size == then.size && now.mtime_ns == then.mtime_ns));
@@ -85,13 +84,21 @@ class Applier {
   }
 
   /// True when the file is the step's new one: the staged inode, or the same content where inode
-  /// numbers do not stay (a network file system mounted anew).
-  bool is_result(const JournalStep& step, PrefixRoot& root, const std::string& path, const Found& found) {
+  /// numbers do not stay (a network file system mounted anew, a prefix that was copied).
+  static bool is_result(const JournalStep& step, PrefixRoot& root, const std::string& path, const Found& found) {
     if (!found || found.type != step.after.type) return false;
-    if (found.inode == step.after.inode && found.size == step.after.size) return true;
-    if (found.size != step.after.size || found.mtime_ns != step.after.mtime_ns || !step.recipe.digest) return false;
-    const bool rewritten = step.recipe.kind == FileAction::Kind::rewrite_text || step.recipe.kind == FileAction::Kind::rewrite_binary;
-    return !rewritten && found.type == Found::Type::file && root.file_digest(path) == step.recipe.digest->hex();
+    if (found.size != step.after.size || found.mtime_ns != step.after.mtime_ns) return false;
+    if (found.inode == step.after.inode) return true;
+    if (step.content.empty()) return false;
+    return (found.type == Found::Type::link ? root.link_text(path) : root.file_digest(path)) == step.content;
+  }
+
+  /// True when a file that lost its path is the one that was expected there.
+  bool was_expected(const JournalStep& step, const Found& displaced) const {
+    if (same_file(displaced, step.before)) return true;
+    // A copied prefix has other inode numbers; size and time to the nanosecond still tell.
+    return look_twice_ && displaced.type == step.before.type && displaced.type != Found::Type::directory &&
+           displaced.size == step.before.size && displaced.mtime_ns == step.before.mtime_ns;
   }
 
   /// Renames to a path where nothing is; false when something is there by now, or nothing to rename.
@@ -159,7 +166,7 @@ class Applier {
     using Old = JournalStep::Old;
     if (!displaced) return;
     if (step.old == Old::drop_always && displaced.type != Found::Type::directory) return;
-    if (same_file(displaced, step.before)) {
+    if (was_expected(step, displaced)) {
       if (step.old == Old::discard) return;
       if (step.old == Old::park) {
         // False when it is parked already, by this very step before a restart.

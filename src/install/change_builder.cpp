@@ -73,6 +73,7 @@ void ChangeBuilder::stage_files() {
   std::vector<FileRecipe> recipes(plan_.files.size());
   for (std::size_t i = 0; i < plan_.files.size(); ++i) slots.push_back(next_slot());
   std::vector<Found> found(plan_.files.size());
+  std::vector<std::string> contents(plan_.files.size());
   reporter_.on_stage_start(plan_.files.size());
   parallel_for(
       plan_.files.size(), thread_count(options_.threads, plan_.files.size()), stop_,
@@ -81,6 +82,10 @@ void ChangeBuilder::stage_files() {
         const std::string slot = slot_path(slots[i]);
         staged_[i] = stage_file(recipes[i], plan_.prefix, slot, options_.link);
         found[i] = look_at(slot);
+        if (staged_[i].is_link)
+          contents[i] = staged_[i].link_text;
+        else if (staged_[i].digest)
+          contents[i] = staged_[i].digest->hex();
       },
       [&](std::size_t done) { reporter_.on_stage_progress(done, plan_.files.size()); });
   reporter_.on_stage_progress(plan_.files.size(), plan_.files.size());
@@ -90,6 +95,7 @@ void ChangeBuilder::stage_files() {
     step.path = plan_.files[i].target;
     step.slot = slots[i];
     step.after = found[i];
+    step.content = contents[i];
     step.recipe = std::move(recipes[i]);
     // The script's text is not kept in the journal.
     if (step.recipe.kind == FileAction::Kind::entry_point) step.recipe = {};
@@ -109,6 +115,8 @@ void ChangeBuilder::stage_unparked() {
     step.slot = next_slot();
     link_or_copy(prefix_ / action.parking_place, slot_path(step.slot), {true, true});
     step.after = look_at(slot_path(step.slot));
+    const std::string slot = "conda-meta/.envtool/" + new_slot(step.slot);
+    step.content = (parked.type == Found::Type::link ? root_.link_text(slot) : root_.file_digest(slot)).value_or("");
     places_.push_back(std::move(step));
     Step leave;
     leave.kind = Step::Kind::remove;
@@ -154,6 +162,7 @@ void ChangeBuilder::compile() {
     step.path = plan_.compile[i].target;
     step.slot = slots[i];
     step.after = look_at(jobs[i].target);
+    step.content = root_.file_digest("conda-meta/.envtool/" + new_slot(slots[i])).value_or("");
     step.old = Step::Old::drop_always;
     step.before = root_.look(step.path);
     targets_.insert(step.path);
@@ -342,6 +351,7 @@ void ChangeBuilder::stage_metadata() {
     step.path = file.path;
     step.slot = next_slot();
     write_new_file(slot_path(step.slot), file.content);
+    step.content = sha256(file.content).hex();
     step.after = look_at(slot_path(step.slot));
     step.before = root_.look(step.path);
     step.old = Step::Old::drop_always;

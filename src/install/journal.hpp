@@ -35,6 +35,8 @@ struct JournalStep {
   Found before;
   /// The staged file.
   Found after;
+  /// SHA-256 in hex of its content, or the symlink's text; empty when not known.
+  std::string content;
   /// Relative to the prefix, for `park`.
   std::string parking_place;
   /// How to make the staged file again when it got lost; no source: it cannot be made again.

@@ -40,13 +40,14 @@ class MappedFile {
       .hint("run `envtool clean --packages --force` and try again");
 }
 
-void stage_link(const std::string& source, const std::string& target) {
+std::string stage_link(const std::string& source, const std::string& target) {
   std::string text(4096, '\0');
   const ssize_t length = readlink(source.c_str(), text.data(), text.size());
   if (length < 0) fail_errno("cannot read a symlink", source, errno);
   text.resize(static_cast<std::size_t>(length));
   if (system_call("install.symlink", [&] { return symlink(text.c_str(), target.c_str()); }) != 0)
     fail_errno("cannot create a symlink", target, errno);
+  return text;
 }
 
 void write_with_mode(const std::string& target, std::string_view content, mode_t mode) {
@@ -90,7 +91,7 @@ StagedFile stage_file(const FileRecipe& recipe, const std::string& prefix, const
     fail_errno("cannot look at a cached file", recipe.source, errno);
   }
   if (S_ISLNK(status.st_mode)) {
-    stage_link(recipe.source, target);
+    result.link_text = stage_link(recipe.source, target);
     result.is_link = true;
     return result;
   }

@@ -16,6 +16,7 @@ struct StagedFile {
   std::optional<LinkOutcome> linked;
   /// The cached file is a symlink, whatever the manifest says.
   bool is_link = false;
+  std::string link_text;
 };
 
 /// Where a file's content comes from and what is to be done to it.

@@ -135,7 +135,9 @@ PackageBuilder& PackageBuilder::folder(const std::string& path) {
 Manifest manifest(const std::string& folder) {
   Manifest result;
   for (auto item = fs::recursive_directory_iterator(folder); item != fs::recursive_directory_iterator(); ++item) {
-    const std::string path = fs::relative(item->path(), folder).string();
+    std::string path = item->path().string().substr(folder.size() + 1);
+    // Saved files carry the change's random name.
+    if (const auto mark = path.find(".envtool-saved-"); mark != std::string::npos) path.erase(mark + 15, 8);
     if (path == "conda-meta/.envtool/parked" && fs::is_empty(item->path())) continue;
     if (path.rfind("conda-meta/.envtool/parked", 0) != 0 &&
         (path.rfind("conda-meta/.envtool/lock", 0) == 0 || path == "conda-meta/.envtool" ||
