@@ -14,7 +14,7 @@
 namespace envtool {
 namespace {
 
-constexpr std::size_t most_open_directories = 24;
+constexpr std::size_t most_open_directories = 8;
 
 int open_beneath(int root, const char* path, std::uint64_t flags, std::uint64_t resolve) {
   open_how how{};
