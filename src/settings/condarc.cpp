@@ -1,81 +1,79 @@
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
-#include <set>
 
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/settings/settings.hpp"
 #include "keys.hpp"
+#include "yaml_document.hpp"
 
 namespace envtool {
 
 namespace {
-constexpr std::size_t size_limit = 1 << 20;
+constexpr YamlLimits limits{1u << 20, 20, 50'000};
 
-std::string place(const std::string& origin, const YAML::Mark& mark) {
-  return origin + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+std::string place(const std::string& origin, std::size_t line, std::size_t column) {
+  return origin + ":" + std::to_string(line) + ":" + std::to_string(column);
 }
+std::string place(const std::string& origin, const YamlNode& node) { return place(origin, node.line, node.column); }
 
 Error wrong(const std::string& key, const std::string& where, const std::string& why) {
   return Error("the setting `" + key + "` is wrong", ErrorKind::invalid_input).at(where).because(why);
 }
 
-/// The text of the line that a node stands on, for conda's `#!` marks, which YAML calls comments.
-std::string_view line_of(const std::vector<std::string_view>& lines, const YAML::Node& node) {
-  const auto line = static_cast<std::size_t>(std::max(node.Mark().line, 0));
-  return line < lines.size() ? lines[line] : std::string_view();
+/// Whether a line (counted from 1) carries one of conda's `#!` marks, which YAML calls comments.
+bool has_mark(const std::vector<std::string_view>& lines, std::size_t line, std::string_view mark) {
+  return line <= lines.size() && lines[line - 1].find(mark) != std::string_view::npos;
 }
 
-std::vector<std::string> read_list(const YAML::Node& node, const std::string& key, const std::string& origin) {
+std::vector<std::string> read_list(const YamlNode& node, const std::string& key, const std::string& origin) {
   std::vector<std::string> items;
-  if (node.IsScalar()) {  // one channel without a dash: conda accepts it, too
-    for (std::string_view item : split(node.Scalar(), ',')) items.emplace_back(strip(item));
+  if (node.is_scalar()) {  // one channel without a dash: conda accepts it, too
+    for (std::string_view item : split(node.text, ',')) items.emplace_back(strip(item));
     return items;
   }
-  if (!node.IsSequence()) throw wrong(key, place(origin, node.Mark()), "expected a list");
-  for (const YAML::Node& item : node) {
-    if (!item.IsScalar()) throw wrong(key, place(origin, item.Mark()), "expected a list of plain values");
-    items.push_back(item.Scalar());
+  if (!node.is_sequence()) throw wrong(key, place(origin, node), "expected a list");
+  for (const YamlNode::Pointer& item : node.items) {
+    if (!item->is_scalar()) throw wrong(key, place(origin, *item), "expected a list of plain values");
+    items.push_back(item->text);
   }
   return items;
 }
 
-SettingValue read_value(const detail::Key& key, const YAML::Node& node, const std::string& origin,
+SettingValue read_value(const detail::Key& key, const YamlNode& node, const std::string& origin,
                         const std::vector<std::string_view>& lines) {
   SettingValue value;
   const std::string name(key.name);
-  value.where = place(origin, node.Mark());
+  value.where = place(origin, node);
   switch (key.type) {
     case detail::KeyType::list:
     case detail::KeyType::path_list:
-      value.value = node.IsNull() ? std::vector<std::string>{} : read_list(node, name, origin);
-      if (node.IsSequence())
-        for (const YAML::Node& item : node) {
-          if (line_of(lines, item).find("#!top") != std::string_view::npos) value.top.push_back(item.Scalar());
-          if (line_of(lines, item).find("#!bottom") != std::string_view::npos) value.bottom.push_back(item.Scalar());
+      value.value = node.is_null() ? std::vector<std::string>{} : read_list(node, name, origin);
+      if (node.is_sequence())
+        for (const YamlNode::Pointer& item : node.items) {
+          if (has_mark(lines, item->line, "#!top")) value.top.push_back(item->text);
+          if (has_mark(lines, item->line, "#!bottom")) value.bottom.push_back(item->text);
         }
       break;
     case detail::KeyType::map: {
       std::map<std::string, std::string> map;
-      if (!node.IsMap() && !node.IsNull()) throw wrong(name, value.where, "expected names and values");
-      for (const auto& item : node) {
-        if (!item.second.IsScalar()) throw wrong(name, place(origin, item.second.Mark()), "expected a plain value");
-        map[item.first.Scalar()] = item.second.Scalar();
+      if (!node.is_map() && !node.is_null()) throw wrong(name, value.where, "expected names and values");
+      for (const YamlNode::Entry& item : node.entries) {
+        if (!item.value->is_scalar()) throw wrong(name, place(origin, *item.value), "expected a plain value");
+        map[item.key] = item.value->text;
       }
       value.value = std::move(map);
       break;
     }
     case detail::KeyType::list_map: {
       std::map<std::string, std::vector<std::string>> map;
-      if (!node.IsMap() && !node.IsNull()) throw wrong(name, value.where, "expected names and lists");
-      for (const auto& item : node) map[item.first.Scalar()] = read_list(item.second, name, origin);
+      if (!node.is_map() && !node.is_null()) throw wrong(name, value.where, "expected names and lists");
+      for (const YamlNode::Entry& item : node.entries) map[item.key] = read_list(*item.value, name, origin);
       value.value = std::move(map);
       break;
     }
     default:
-      if (!node.IsScalar()) throw wrong(name, value.where, "expected a single value");
-      value.value = node.Scalar();
+      if (!node.is_scalar()) throw wrong(name, value.where, "expected a single value");
+      value.value = node.text;
   }
   return value;
 }
@@ -99,38 +97,24 @@ SettingsLayer parse_condarc(std::string_view text, const std::string& origin, Se
   SettingsLayer layer;
   layer.source = origin;
   layer.trust = trust;
-  if (text.size() > size_limit)
-    throw Error("a configuration file is too large", ErrorKind::invalid_input).at(origin);
-  YAML::Node document;
-  try {
-    document = YAML::Load(std::string(text));
-  } catch (const YAML::Exception& error) {
-    throw Error("cannot read a configuration file", ErrorKind::invalid_input)
-        .at(origin, static_cast<std::size_t>(std::max(error.mark.line, 0)) + 1,
-            static_cast<std::size_t>(std::max(error.mark.column, 0)) + 1)
-        .because(escape_control(error.msg));
-  }
-  if (document.IsNull()) return layer;
-  if (!document.IsMap())
+  const YamlNode::Pointer document = parse_yaml(text, origin, limits);
+  if (document->is_null()) return layer;
+  if (!document->is_map())
     throw Error("cannot read a configuration file", ErrorKind::invalid_input)
         .at(origin)
         .because("expected `key: value` lines");
   const std::vector<std::string_view> lines = split_lines(text);
-  std::set<std::string> seen;
-  for (const auto& item : document) {
-    if (!item.first.IsScalar())
-      throw Error("cannot read a configuration file", ErrorKind::invalid_input)
-          .at(place(origin, item.first.Mark()))
-          .because("a key must be a plain word");
-    const std::string written = item.first.Scalar();
+  for (const YamlNode::Entry& item : document->entries) {
+    const std::string& written = item.key;
     const std::string name(detail::canonical_key(written));
-    const std::string where = place(origin, item.first.Mark());
-    if (!seen.insert(name).second) throw wrong(written, where, "it is given twice");
+    const std::string where = place(origin, item.line, item.column);
+    // Under an older name, too; the same name twice is refused by the reader.
+    if (layer.values.contains(name)) throw wrong(written, where, "it is given twice");
     const detail::Key* key = detail::find_key(name);
     if (key == nullptr) {
       if (detail::is_harmless_key(name)) continue;
       if (detail::is_unsupported_key(name)) {
-        layer.warnings.push_back(where + ": the setting `" + written + "` is not supported by envtool and has no effect");
+        layer.warnings.push_back(where + ": the setting `" + escape_control(written) + "` is not supported by envtool and has no effect");
         continue;
       }
       std::vector<std::string> known;
@@ -140,40 +124,52 @@ SettingsLayer parse_condarc(std::string_view text, const std::string& origin, Se
                                (close.empty() ? "" : ", did you mean `" + close[0] + "`?"));
       continue;
     }
-    if (item.second.IsNull() && key->type != detail::KeyType::list && key->type != detail::KeyType::path_list) continue;
-    SettingValue value = read_value(*key, item.second, origin, lines);
-    value.is_final = line_of(lines, item.first).find("#!final") != std::string_view::npos;
+    if (item.value->is_null() && key->type != detail::KeyType::list && key->type != detail::KeyType::path_list) continue;
+    SettingValue value = read_value(*key, *item.value, origin, lines);
+    value.is_final = has_mark(lines, item.line, "#!final");
     layer.values[name] = std::move(value);
   }
   return layer;
 }
 
+namespace {
+std::string variable_name(std::string_view tool, std::string_view key) {
+  std::string name(tool);
+  for (char c : key) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return name;
+}
+
+// Nothing for maps, which variables cannot hold.
+std::optional<SettingValue> value_of_variable(const detail::Key& key, const std::string& name, std::string text) {
+  SettingValue value;
+  value.where = name;
+  if (key.type == detail::KeyType::map || key.type == detail::KeyType::list_map) return std::nullopt;
+  if (key.type != detail::KeyType::list && key.type != detail::KeyType::path_list) {
+    value.value = std::move(text);
+    return value;
+  }
+  // A path holds no `:`; a channel's URL does.
+  if (key.type == detail::KeyType::path_list) std::replace(text.begin(), text.end(), ':', ',');
+  std::vector<std::string> items;
+  for (std::string_view item : split(text, ','))
+    if (!strip(item).empty()) items.emplace_back(strip(item));
+  value.value = std::move(items);
+  return value;
+}
+}  // namespace
+
 SettingsLayer layer_from_variables(const std::map<std::string, std::string>& variables) {
   SettingsLayer layer;
   layer.source = "environment variables";
   for (const char* tool : {"CONDA_", "MAMBA_", "ENVTOOL_"})
-    for (const detail::Key& key : detail::supported_keys()) {
-      std::string name = tool;
-      for (char c : key.name) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-      const auto found = variables.find(name);
-      if (found == variables.end() || found->second.empty()) continue;
-      SettingValue value;
-      value.where = name;
-      if (key.type == detail::KeyType::list || key.type == detail::KeyType::path_list) {
-        std::vector<std::string> items;
-        std::string text = found->second;
-        // A path holds no `:`; a channel's URL does.
-        if (key.type == detail::KeyType::path_list) std::replace(text.begin(), text.end(), ':', ',');
-        for (std::string_view item : split(text, ','))
-          if (!strip(item).empty()) items.emplace_back(strip(item));
-        value.value = std::move(items);
-      } else if (key.type == detail::KeyType::map || key.type == detail::KeyType::list_map) {
-        continue;
-      } else {
-        value.value = found->second;
+    for (const detail::Key& key : detail::supported_keys())
+      // Older names first, so that the key's own name wins.
+      for (std::string_view spelling : detail::spellings(key.name)) {
+        const std::string name = variable_name(tool, spelling);
+        const auto found = variables.find(name);
+        if (found == variables.end() || found->second.empty()) continue;
+        if (auto value = value_of_variable(key, name, found->second)) layer.values[std::string(key.name)] = std::move(*value);
       }
-      layer.values[std::string(key.name)] = std::move(value);
-    }
   return layer;
 }
 

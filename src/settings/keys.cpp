@@ -21,6 +21,7 @@ const std::vector<Key>& supported_keys() {
       {"durability", KeyType::text},
       {"env_prompt", KeyType::text},
       {"envs_dirs", KeyType::path_list},
+      {"envvars_force_uppercase", KeyType::boolean},
       {"fetch_threads", KeyType::number},
       {"local_repodata_ttl", KeyType::number_or_boolean},
       {"offline", KeyType::boolean},
@@ -43,20 +44,31 @@ const Key* find_key(std::string_view name) {
   return nullptr;
 }
 
+namespace {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> aliases{{
+    {"yes", "always_yes"},
+    {"verify_ssl", "ssl_verify"},
+    {"envs_path", "envs_dirs"},
+    {"whitelist_channels", "allowlist_channels"},
+    {"auto_activate", "auto_activate_base"},
+    {"download_threads", "fetch_threads"},
+    {"copy", "always_copy"},
+    {"repodata_ttl", "local_repodata_ttl"},
+}};
+}  // namespace
+
 std::string_view canonical_key(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 8> aliases{{
-      {"yes", "always_yes"},
-      {"verify_ssl", "ssl_verify"},
-      {"envs_path", "envs_dirs"},
-      {"whitelist_channels", "allowlist_channels"},
-      {"auto_activate", "auto_activate_base"},
-      {"download_threads", "fetch_threads"},
-      {"copy", "always_copy"},
-      {"repodata_ttl", "local_repodata_ttl"},
-  }};
   for (const auto& [old_name, key] : aliases)
     if (old_name == name) return key;
   return name;
+}
+
+std::vector<std::string_view> spellings(std::string_view key) {
+  std::vector<std::string_view> names;
+  for (const auto& [old_name, canonical] : aliases)
+    if (canonical == key) names.push_back(old_name);
+  names.push_back(key);
+  return names;
 }
 
 bool is_harmless_key(std::string_view name) {

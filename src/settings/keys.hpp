@@ -21,7 +21,9 @@ const Key* find_key(std::string_view name);
 bool is_harmless_key(std::string_view name);
 /// conda's and mamba's keys that could change a result and that envtool does not act on.
 bool is_unsupported_key(std::string_view name);
-/// conda's older names for a key.
+/// The key that an older name of conda's stands for; other names as they are.
 std::string_view canonical_key(std::string_view name);
+/// The names of a key: the older ones, then its own.
+std::vector<std::string_view> spellings(std::string_view key);
 
 }  // namespace envtool::detail

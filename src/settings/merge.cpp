@@ -13,6 +13,58 @@ Error wrong(const std::string& key, const SettingValue& value, const std::string
   return Error("the setting `" + key + "` is wrong", ErrorKind::invalid_input).at(value.where).because(why);
 }
 
+using Variables = std::map<std::string, std::string>;
+
+/// `$NAME` and `${NAME}` replaced; unknown names stay.
+std::string expand(const std::string& text, const Variables& variables) {
+  const auto is_name_character = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  std::string result;
+  for (std::size_t i = 0; i < text.size();) {
+    if (text[i] != '$') {
+      result += text[i++];
+      continue;
+    }
+    const bool braces = text.compare(i, 2, "${") == 0;
+    const std::size_t begin = i + (braces ? 2 : 1);
+    std::size_t end = begin;
+    while (end < text.size() && is_name_character(text[end])) ++end;
+    const bool closed = !braces || (end < text.size() && text[end] == '}');
+    const auto found = closed ? variables.find(text.substr(begin, end - begin)) : variables.end();
+    const std::size_t next = end + (braces && closed ? 1 : 0);
+    result += found == variables.end() ? text.substr(i, next - i) : found->second;
+    i = next;
+  }
+  return result;
+}
+
+void expand_value(SettingValue& value, const Variables& variables) {
+  const auto expand_all = [&](std::vector<std::string>& texts) {
+    for (std::string& text : texts) text = expand(text, variables);
+  };
+  expand_all(value.top);
+  expand_all(value.bottom);
+  if (auto* text = std::get_if<std::string>(&value.value)) *text = expand(*text, variables);
+  if (auto* list = std::get_if<std::vector<std::string>>(&value.value)) expand_all(*list);
+  if (auto* map = std::get_if<Variables>(&value.value))
+    for (auto& [name, text] : *map) text = expand(text, variables);
+  if (auto* map = std::get_if<std::map<std::string, std::vector<std::string>>>(&value.value))
+    for (auto& [name, list] : *map) expand_all(list);
+}
+
+/// conda replaces variables in the values of these keys. A file that comes with an environment is left as it is:
+/// it could have a secret of the user's sent to a server of its own.
+std::vector<SettingsLayer> with_variables(std::vector<SettingsLayer> layers, const Variables& variables) {
+  for (SettingsLayer& layer : layers) {
+    if (layer.trust == SettingsTrust::project) continue;
+    for (const char* key : {"channels", "default_channels", "channel_alias", "custom_channels", "custom_multichannels",
+                            "envs_dirs", "pkgs_dirs", "root_prefix", "proxy_servers", "ssl_verify"})
+      if (const auto found = layer.values.find(key); found != layer.values.end()) expand_value(found->second, variables);
+  }
+  return layers;
+}
+
 /// The layers that speak of one key, and the folding rules.
 class Folder {
  public:
@@ -188,12 +240,13 @@ void merge_places(const Folder& fold, const SettingsDefaults& defaults, Settings
 
 }  // namespace
 
-Settings merge(const std::vector<SettingsLayer>& layers, const SettingsDefaults& defaults) {
+Settings merge(const std::vector<SettingsLayer>& written, const SettingsDefaults& defaults) {
   Settings settings;
+  const std::vector<SettingsLayer> layers = with_variables(written, defaults.variables);
   const Folder fold(layers);
   for (const SettingsLayer& layer : layers) {
     settings.warnings.insert(settings.warnings.end(), layer.warnings.begin(), layer.warnings.end());
-    for (const auto& [key, value] : layer.values) settings.sources[key] = value.where;
+    for (const auto& [key, value] : layer.values) settings.sources[key] = fold.scalar(key)->where;
   }
   merge_places(fold, defaults, settings);
   merge_channels(fold, defaults, settings);
@@ -206,7 +259,8 @@ Settings merge(const std::vector<SettingsLayer>& layers, const SettingsDefaults&
   for (auto [key, slot] : {std::pair{"offline", &settings.offline}, std::pair{"always_yes", &settings.always_yes},
                            std::pair{"always_copy", &settings.always_copy},
                            std::pair{"changeps1", &settings.change_prompt},
-                           std::pair{"auto_activate_base", &settings.auto_activate_base}})
+                           std::pair{"auto_activate_base", &settings.auto_activate_base},
+                           std::pair{"envvars_force_uppercase", &settings.uppercase_variables}})
     if (const auto* value = fold.scalar(key)) *slot = boolean(key, *value);
   if (const auto* value = fold.scalar("env_prompt")) settings.env_prompt = text_of(*value);
   if (const auto* value = fold.scalar("durability"))

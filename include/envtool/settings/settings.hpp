@@ -69,6 +69,8 @@ struct Settings {
   bool change_prompt = true;
   std::string env_prompt = "({default_env}) ";
   bool auto_activate_base = false;
+  /// conda's `envvars_force_uppercase`, which is on there: an environment's `http_proxy` stays what it is.
+  bool uppercase_variables = false;
   std::vector<std::string> pinned_packages;
   std::vector<std::string> create_default_packages;
   /// By scheme or scheme://host; may hold credentials.
@@ -93,6 +95,9 @@ struct Settings {
 struct SettingsDefaults {
   std::string home;
   std::string working_directory;
+  /// `$NAME` and `${NAME}` in channels, paths and proxies are replaced by these, as conda does; unknown names stay
+  /// as they are. Not in files of `SettingsTrust::project`, which could send them elsewhere.
+  std::map<std::string, std::string> variables = {};
 };
 
 /// Parses a `.condarc`. Throws `Error` (invalid_input) with line and column for YAML that cannot be

@@ -125,3 +125,40 @@ TEST_CASE("the files that are read, and whom they belong to") {
   CHECK(root_prefix_from_variables({{"MAMBA_ROOT_PREFIX", "/m"}, {"CONDA_ROOT_PREFIX", "/c"}}, "/h") == "/m");
   CHECK(root_prefix_from_variables({}, "/h") == "/h/.envtool");
 }
+
+TEST_CASE("a hostile file ends in an error with its place, quickly") {
+  CHECK(error_of("a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+                 "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n")
+            .find("too many parts") != std::string::npos);
+  CHECK(error_of("channels: &c [*c]\n").find("file0:1:") == 0);
+  CHECK(error_of("channels: " + std::string(100000, '[') + "\n").find("file0:1:") == 0);
+  CHECK(error_of("channels: [\xff]\n").find("UTF-8") != std::string::npos);
+  CHECK(error_of("custom_channels: {a: x, a: y}\n").find("twice") != std::string::npos);
+  CHECK(error_of("always_yes: true\nyes: true\n").find("given twice") != std::string::npos);
+}
+
+TEST_CASE("older names work in variables, the key's own name wins") {
+  CHECK(merge({layer_from_variables({{"CONDA_ENVS_PATH", "/a:/b"}})}, defaults).envs_dirs.front() == "/a");
+  CHECK(merge({layer_from_variables({{"CONDA_ENVS_PATH", "/a"}, {"CONDA_ENVS_DIRS", "/c"}})}, defaults).envs_dirs.front() == "/c");
+}
+
+TEST_CASE("variables in files are replaced where conda does so") {
+  SettingsLayer layer = parse_condarc(
+      "channels: ['https://h/t/$TOKEN/c', '$MISSING/x', 'a${TOKEN}b', '${TOKEN', '$']\nenvs_dirs: [$HOME/envs]\n"
+      "env_prompt: '$TOKEN'\nproxy_servers: {https: 'http://u:${TOKEN}@p'}\n",
+      "f");
+  const Settings settings = merge({layer}, {"/home/ada", "/work", {{"TOKEN", "secret"}, {"HOME", "/home/ada"}}});
+  CHECK(settings.channels == Strings{"https://h/t/secret/c", "$MISSING/x", "asecretb", "${TOKEN", "$"});
+  CHECK(settings.envs_dirs.front() == "/home/ada/envs");
+  CHECK(settings.env_prompt == "$TOKEN");
+  CHECK(settings.proxy_servers.at("https").reveal() == "http://u:secret@p");
+  layer.trust = SettingsTrust::project;
+  const Settings project = merge({layer}, {"/home/ada", "/work", {{"TOKEN", "secret"}}});
+  CHECK(project.channels.front() == "https://h/t/$TOKEN/c");
+}
+
+TEST_CASE("who set a key is who won") {
+  const Settings settings = from({"offline: true #!final\n", "offline: false\n"});
+  CHECK(settings.sources.at("offline") == "file0:1:10");
+  CHECK(from({"envvars_force_uppercase: true\n"}).uppercase_variables);
+}
