@@ -147,14 +147,29 @@ void Encoding::collect_demands() {
   }
 }
 
-/// Drops candidates that a better one of the same name can stand in for: same demands, and every
-/// set in play has both or none. True when something was dropped.
-bool Encoding::merge() {
+/// True when whatever `weak` asks for is also asked for by `strong`, so that a solution with the
+/// latter bears the former.
+bool Encoding::asks_no_more(const std::vector<Demand>& weak, const std::vector<Demand>& strong) const {
+  auto other = strong.begin();
+  for (const Demand& demand : weak) {
+    while (other != strong.end() && other->name < demand.name) ++other;
+    if (other == strong.end() || other->name != demand.name) return false;
+    if (demand.needed && !other->needed) return false;
+    if (demand.accepted != other->accepted && !sets_[demand.accepted].bits.contains(sets_[other->accepted].bits))
+      return false;
+  }
+  return true;
+}
+
+/// Drops candidates that a better one of the same name can always stand in for: it asks for no
+/// more, and every set in play that has the worse one has the better one too. True when something
+/// was dropped.
+bool Encoding::drop_dominated() {
   std::vector<std::vector<std::uint32_t>> sets_of_name(states_.size());
   for (std::uint32_t i = 0; i < sets_.size(); ++i) sets_of_name[sets_[i].name].push_back(i);
-  // Conditions look at names too.
+  // Conditions look at names too, and more matches are not always better there.
   std::vector<std::vector<const Bits*>> conditions_of_name(states_.size());
-  std::vector<std::vector<SpecId>> conditional(demands_.size());
+  std::unordered_map<CandidateId, std::vector<SpecId>> conditional;
   const std::function<void(const Condition&)> visit = [&](const Condition& condition) {
     if (condition.kind == Condition::Kind::atom) {
       const NameId name = universe_.spec(condition.spec).name;
@@ -171,43 +186,35 @@ bool Encoding::merge() {
           conditions_of_name[universe_.spec(spec).name].push_back(&universe_.matching(spec));
           conditional[id].push_back(spec);
         }
+  const auto conditions_of = [&](CandidateId id) {
+    const auto found = conditional.find(id);
+    return found == conditional.end() ? std::vector<SpecId>{} : found->second;
+  };
+
   bool dropped = false;
   for (const NameId name_id : reached_) {
     State& state = states_[name_id];
     if (state.order.size() < 2) continue;
     const CandidateId first = universe_.name(name_id).first;
-    const auto membership = [&](CandidateId id) {
-      std::vector<bool> in;
-      for (const std::uint32_t set : sets_of_name[name_id]) in.push_back(sets_[set].bits.test(id - first));
-      for (const Bits* bits : conditions_of_name[name_id]) in.push_back(bits->test(id - first));
-      return in;
-    };
-    const auto same_demands = [&](CandidateId a, CandidateId b) {
-      return conditional[a] == conditional[b] &&
-             std::equal(demands_[a].begin(), demands_[a].end(), demands_[b].begin(), demands_[b].end(),
-                        [](const Demand& x, const Demand& y) {
-                          return x.name == y.name && x.accepted == y.accepted && x.needed == y.needed;
-                        });
-    };
-    std::unordered_multimap<std::size_t, CandidateId> kept_by_hash;
+    const auto& sets = sets_of_name[name_id];
+    std::vector<Bits> membership(universe_.name(name_id).count, Bits(sets.size()));
+    for (std::size_t i = 0; i < sets.size(); ++i)
+      sets_[sets[i]].bits.for_each([&](std::size_t local) { membership[local].set(i); });
     std::vector<CandidateId> kept;
-    std::unordered_map<CandidateId, std::vector<bool>> memberships;
     for (const CandidateId id : state.order) {
-      std::vector<bool> mine = membership(id);
-      std::size_t hash = std::hash<std::vector<bool>>{}(mine);
-      for (const Demand& demand : demands_[id]) hash = hash * 1099511628211ULL + demand.accepted * 2 + demand.needed;
-      const auto [begin, end] = kept_by_hash.equal_range(hash);
-      const bool stood_in = std::any_of(begin, end, [&](const auto& entry) {
-        return memberships[entry.second] == mine && same_demands(entry.second, id);
+      const std::size_t local = id - first;
+      const bool stood_in = std::any_of(kept.begin(), kept.end(), [&](CandidateId better) {
+        return membership[better - first].contains(membership[local]) && asks_no_more(demands_[better], demands_[id]) &&
+               std::all_of(conditions_of_name[name_id].begin(), conditions_of_name[name_id].end(),
+                           [&](const Bits* bits) { return bits->test(better - first) == bits->test(local); }) &&
+               (conditional.empty() || conditions_of(better) == conditions_of(id));
       });
       if (stood_in) {
-        state.alive.reset(id - first);
+        state.alive.reset(local);
         dropped = true;
-        continue;
+      } else {
+        kept.push_back(id);
       }
-      kept.push_back(id);
-      kept_by_hash.emplace(hash, id);
-      memberships.emplace(id, std::move(mine));
     }
     state.order = std::move(kept);
   }
@@ -262,7 +269,7 @@ std::optional<std::vector<CandidateId>> Encoding::solve(const std::vector<NameId
   reach(wanted);
   for (const NameId name : reached_) rank(name);
   collect_demands();
-  while (merge()) collect_demands();
+  while (drop_dominated()) collect_demands();
 
   SatProblem problem;
   std::vector<CandidateId> candidates;

@@ -9,7 +9,7 @@
 namespace envtool::solving {
 
 /// Turns what narrowing left into a SAT problem and its answer back into candidates: orders the
-/// candidates of each name as conda prefers them and merges those that nothing can tell apart.
+/// candidates of each name as conda prefers them and drops those that a better one can stand in for.
 class Encoding {
  public:
   Encoding(Universe& universe, const Narrowing& narrowing);
@@ -45,7 +45,8 @@ class Encoding {
   std::uint32_t best_version(SpecId spec);
   std::uint32_t intern_set(NameId name, Bits bits);
   void collect_demands();
-  bool merge();
+  bool asks_no_more(const std::vector<Demand>& weak, const std::vector<Demand>& strong) const;
+  bool drop_dominated();
   std::vector<SpecId> ordered_wishes() const;
 
   Universe& universe_;

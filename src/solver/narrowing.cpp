@@ -12,7 +12,10 @@ void Narrowing::grow() {
   known_.resize(universe_.name_count());
   certain_.resize(universe_.name_count());
   queued_.resize(universe_.name_count());
+  needed_by_.resize(universe_.name_count(), no_id);
+  certain_since_.resize(universe_.name_count());
   registered_.resize(universe_.candidate_count());
+  causes_.resize(universe_.candidate_count());
   support_.resize(universe_.spec_count());
   watched_.resize(universe_.spec_count());
   dependents_.resize(universe_.spec_count());
@@ -25,11 +28,14 @@ void Narrowing::discover(NameId name) {
   known_[name] = 1;
   alive_[name] = Bits(universe_.name(name).count, true);
   reachable_.push_back(name);
+  const Name& loaded = universe_.name(name);
+  for (CandidateId id = loaded.first; id < loaded.first + loaded.count; ++id)
+    if (universe_.candidate(id).exclusion != Exclusion::none) kill(id, Cause::Kind::excluded, no_id);
 }
 
 bool Narrowing::run(const std::vector<NameId>& wanted) {
   discover(universe_.candidate(universe_.root()).name);
-  make_certain(0);
+  make_certain(0, no_id);
   settle();
   for (const NameId name : wanted) discover(name);
   // `reachable_` grows while we walk it: breadth first from the root.
@@ -56,7 +62,7 @@ void Narrowing::register_candidate(CandidateId id) {
   const bool possible = universe_.expand(id);
   grow();
   if (!possible) {
-    kill(id);
+    kill(id, Cause::Kind::metadata, no_id);
     return;
   }
   for (std::size_t i = 0; i < universe_.candidate(id).depends.size(); ++i) {
@@ -72,17 +78,31 @@ void Narrowing::register_candidate(CandidateId id) {
     }
     dependents_[spec_id].push_back(id);
     if (support_[spec_id] == 0) {
-      kill(id);
+      kill(id, Cause::Kind::dependency, spec_id);
       return;
     }
   }
 }
 
-void Narrowing::kill(CandidateId id) {
+bool Narrowing::assume(CandidateId id) {
+  const Name& name = universe_.name(universe_.candidate(id).name);
+  for (CandidateId other = name.first; other < name.first + name.count; ++other)
+    if (other != id) kill(other, Cause::Kind::assumed, no_id);
+  settle();
+  return !failed_;
+}
+
+void Narrowing::fail(NameId name) {
+  if (!failed_) failed_name_ = name;
+  failed_ = true;
+}
+
+void Narrowing::kill(CandidateId id, Cause::Kind why, std::uint32_t because) {
   const NameId name = universe_.candidate(id).name;
   const std::uint32_t local = universe_.local(id);
   if (!alive_[name].test(local)) return;
   alive_[name].reset(local);
+  causes_[id] = {why, because, ++clock_};
   dying_.push_back(id);
 }
 
@@ -103,10 +123,11 @@ void Narrowing::settle() {
       if (spec_id >= watched_.size() || !watched_[spec_id]) continue;
       if (!universe_.spec(spec_id).matching.test(local)) continue;
       if (--support_[spec_id] == 0)
-        for (const CandidateId dependent : dependents_[spec_id]) kill(dependent);
+        for (const CandidateId dependent : dependents_[spec_id])
+          kill(dependent, Cause::Kind::dependency, spec_id);
     }
     if (certain_[name]) {
-      if (alive_[name].none()) failed_ = true;
+      if (alive_[name].none()) fail(name);
       if (!queued_[name]) {
         queued_[name] = 1;
         certain_queue_.push_back(name);
@@ -115,10 +136,12 @@ void Narrowing::settle() {
   }
 }
 
-void Narrowing::make_certain(NameId name) {
+void Narrowing::make_certain(NameId name, NameId needed_by) {
   if (certain_[name]) return;
   certain_[name] = 1;
-  if (alive_[name].none()) failed_ = true;
+  needed_by_[name] = needed_by;
+  certain_since_[name] = ++clock_;
+  if (alive_[name].none()) fail(name);
   if (!queued_[name]) {
     queued_[name] = 1;
     certain_queue_.push_back(name);
@@ -175,8 +198,8 @@ void Narrowing::restrict_neighbours(NameId name_id) {
     Bits refused = alive_[demand.name];
     refused.subtract(demand.accepted);
     const CandidateId neighbours = universe_.name(demand.name).first;
-    refused.for_each([&](std::size_t local) { kill(neighbours + static_cast<CandidateId>(local)); });
-    if (demand.needed) make_certain(demand.name);
+    refused.for_each([&](std::size_t local) { kill(neighbours + static_cast<CandidateId>(local), Cause::Kind::refused, name_id); });
+    if (demand.needed) make_certain(demand.name, name_id);
   }
 }
 

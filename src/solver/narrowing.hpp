@@ -11,6 +11,22 @@ namespace envtool::solving {
 /// What is left is all that the SAT solver gets to see.
 class Narrowing {
  public:
+  /// Why a candidate is out.
+  struct Cause {
+    enum class Kind : std::uint8_t {
+      none,
+      dependency,  ///< no candidate is left for the spec `id`
+      refused,     ///< the name `id`, which must be installed, does not tolerate it
+      metadata,    ///< its dependencies cannot be understood or had on this machine
+      excluded,    ///< see the candidate's exclusion
+      assumed      ///< by `assume`
+    };
+    Kind kind = Kind::none;
+    std::uint32_t id = no_id;
+    /// When it went out; later causes have higher numbers.
+    std::uint32_t time = 0;
+  };
+
   explicit Narrowing(Universe& universe);
 
   /// Starts from the root and the names of `wanted` (installed packages that would like to stay).
@@ -23,16 +39,29 @@ class Narrowing {
     const NameId name = universe_.candidate(id).name;
     return alive_[name].test(universe_.local(id));
   }
+  /// True when the name has been looked at at all.
+  bool is_known(NameId name) const { return name < known_.size() && known_[name] != 0; }
+  const Cause& cause(CandidateId id) const { return causes_[id]; }
+  /// Takes away all other candidates of its name; false when nothing is left of a package that
+  /// must be installed.
+  bool assume(CandidateId id);
+  /// The name that has no candidate left though it must be installed; only after a failure.
+  NameId failed_name() const { return failed_name_; }
+  /// The name whose candidates all need this one, which made it certain; `no_id` for the root.
+  NameId needed_by(NameId name) const { return needed_by_[name]; }
+  /// When it became certain, on the clock of `Cause::time`.
+  std::uint32_t certain_since(NameId name) const { return certain_since_[name]; }
   /// True when every solution has the name.
   bool is_certain(NameId name) const { return certain_[name] != 0; }
 
  private:
   void discover(NameId name);
   void register_candidate(CandidateId id);
-  void kill(CandidateId id);
+  void kill(CandidateId id, Cause::Kind why, std::uint32_t because);
+  void fail(NameId name);
   void settle();
   void restrict_neighbours(NameId name);
-  void make_certain(NameId name);
+  void make_certain(NameId name, NameId needed_by);
   void grow();
 
   Universe& universe_;
@@ -47,6 +76,11 @@ class Narrowing {
   std::vector<CandidateId> dying_;
   std::vector<NameId> certain_queue_;
   std::vector<NameId> reachable_;
+  std::vector<Cause> causes_;                 ///< per candidate
+  std::vector<NameId> needed_by_;             ///< per name
+  std::vector<std::uint32_t> certain_since_;  ///< per name
+  NameId failed_name_ = no_id;
+  std::uint32_t clock_ = 0;
   bool failed_ = false;
 };
 

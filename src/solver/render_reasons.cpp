@@ -1,31 +1,54 @@
 #include "envtool/solver/unsolvable.hpp"
 
+#include "envtool/base/text.hpp"
+
 namespace envtool {
 namespace {
 
+using Kind = ConflictReason::Kind;
+
+std::string quoted(const std::string& spec) { return "`" + escape_control(spec) + "`"; }
+
 std::string line_of(const ConflictReason& reason) {
-  using Kind = ConflictReason::Kind;
+  const std::string package = escape_control(reason.package);
   switch (reason.kind) {
-    case Kind::requested: return "`" + reason.spec + "` is requested";
-    case Kind::pinned: return "`" + reason.spec + "` is pinned";
-    case Kind::frozen: return "`" + reason.spec + "` is installed and must stay";
-    case Kind::needs: return reason.package + " needs `" + reason.spec + "`";
-    case Kind::forbids: return reason.package + " works only with `" + reason.spec + "`";
-    case Kind::not_found: return "`" + reason.spec + "`: no channel has this package";
-    case Kind::no_version: return "`" + reason.spec + "`: no such version";
-    case Kind::missing_virtual: return "`" + reason.spec + "` is not offered by this machine";
-    case Kind::excluded: return reason.package + " is ruled out";
-    case Kind::invalid: return reason.package + " has metadata that cannot be understood";
+    case Kind::requested: return quoted(reason.spec) + " is requested";
+    case Kind::pinned: return quoted(reason.spec) + " is pinned";
+    case Kind::frozen: return quoted(reason.spec) + " is installed and must stay";
+    case Kind::needs: return package + " needs " + quoted(reason.spec);
+    case Kind::forbids: return package + " works only with " + quoted(reason.spec);
+    case Kind::not_found: return "no channel has this package";
+    case Kind::no_version: return "no channel has such a version";
+    case Kind::missing_virtual: return "the machine does not offer it";
+    case Kind::excluded: return package + " is out";
+    case Kind::invalid: return package + " has dependencies that cannot be understood";
+    case Kind::chosen: return "with " + package;
   }
   return {};
+}
+
+std::string whole_line(const ConflictReason& reason) {
+  const std::string line = line_of(reason);
+  if (reason.detail.empty()) return line;
+  const std::string detail = escape_control(reason.detail);
+  if (reason.kind == Kind::missing_virtual) return detail;
+  return line + (detail.starts_with("but ") ? ", " : ": ") + detail;
 }
 
 void render(const std::vector<ConflictReason>& reasons, const std::string& indent, std::string& text) {
   for (std::size_t i = 0; i < reasons.size(); ++i) {
     const bool last = i + 1 == reasons.size();
-    text += "\n" + indent + (last ? "└─ " : "├─ ") + line_of(reasons[i]);
-    if (!reasons[i].detail.empty()) text += " (" + reasons[i].detail + ")";
-    render(reasons[i].causes, indent + (last ? "   " : "│  "), text);
+    std::string line = whole_line(reasons[i]);
+    const std::vector<ConflictReason>* below = &reasons[i].causes;
+    // A reason that ends right below fits into the line.
+    if (below->size() == 1 && below->front().causes.empty() &&
+        (below->front().kind == Kind::not_found || below->front().kind == Kind::no_version ||
+         below->front().kind == Kind::missing_virtual)) {
+      line += ", but " + whole_line(below->front());
+      below = &below->front().causes;
+    }
+    text += "\n" + indent + (last ? "└─ " : "├─ ") + line;
+    render(*below, indent + (last ? "   " : "│  "), text);
   }
 }
 
@@ -34,18 +57,25 @@ void render(const std::vector<ConflictReason>& reasons, const std::string& inden
 std::string explain(const Unsolvable& unsolvable) {
   std::string text;
   if (unsolvable.kind == Unsolvable::Kind::packages_not_found) {
-    text = "no channel has these packages:";
+    text = "no channel has";
     for (const auto& missing : unsolvable.missing) {
-      text += "\n  - `" + missing.spec + "`";
-      if (!missing.available.empty()) text += " (available: " + missing.available + ")";
+      text += "\n  - " + quoted(missing.spec);
+      if (!missing.available.empty()) text += ", available: " + missing.available;
       for (std::size_t i = 0; i < missing.closest.size(); ++i)
-        text += (i == 0 ? " (did you mean `" : ", `") + missing.closest[i] + "`" +
-                (i + 1 == missing.closest.size() ? "?)" : "");
+        text += (i == 0 ? ", did you mean " : i + 1 == missing.closest.size() ? " or " : ", ") +
+                quoted(missing.closest[i]) + (i + 1 == missing.closest.size() ? "?" : "");
     }
     return text;
   }
-  text = "these wishes cannot be fulfilled together:";
+  const std::size_t wishes = unsolvable.conflicting_specs.size() + unsolvable.conflicting_pins.size() +
+                             unsolvable.conflicting_frozen.size();
+  text = wishes == 1 && !unsolvable.conflicting_specs.empty()
+             ? quoted(unsolvable.conflicting_specs.front()) + " cannot be installed:"
+             : "the wishes contradict each other:";
   render(unsolvable.reasons, "", text);
+  if (unsolvable.solvable_without_date_limit) text += "\nwithout the limit on dates there is a solution";
+  if (unsolvable.solvable_with_flexible_channels)
+    text += "\nwith the channel priority `flexible` there is a solution";
   return text;
 }
 

@@ -1,6 +1,8 @@
 #include "sat_problem.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -89,12 +91,36 @@ std::optional<std::vector<SatProblem::PackageId>> SatProblem::solve() const {
                                                            : REL_COND;
     set_ids[i] = pool_rel2id(pool, set_ids[set.left], set_ids[set.right], flags, 1);
   }
+  // That of one name only one is chosen would take a rule for each pair. Instead each candidate
+  // fixes the bits of its number: two candidates differ in one bit at least. Bits are packages
+  // that are there or not; they come below the others, so that nothing is decided by them.
+  std::map<std::uint32_t, std::vector<PackageId>> by_name;
+  for (PackageId package = 0; package < names_.size(); ++package) by_name[names_[package]].push_back(package);
+  struct Digits {
+    int first_bit = 0;
+    int bits = 0;
+  };
+  std::unordered_map<std::uint32_t, Digits> digits;
+  int bit_count = 0;
+  for (const auto& [name, members] : by_name) {
+    if (members.size() < 2) continue;
+    const int bits = static_cast<int>(std::bit_width(members.size() - 1));
+    digits.emplace(name, Digits{bit_count, bits});
+    bit_count += bits;
+  }
+  const Id bit_block = bit_count == 0 ? 0 : repo_add_solvable_block(repo, bit_count);
+  std::vector<Id> bit_ids(static_cast<std::size_t>(bit_count));
+  for (int i = 0; i < bit_count; ++i) {
+    Solvable* bit = pool_id2solvable(pool, bit_block + i);
+    bit->name = bit_ids[static_cast<std::size_t>(i)] = text_id(pool, 'b', static_cast<std::size_t>(i));
+    bit->arch = ARCH_NOARCH;
+    bit->evr = ID_EMPTY;
+  }
   const auto count = static_cast<int>(names_.size());
   const Id first = count == 0 ? 0 : repo_add_solvable_block(repo, count);
   // libsolv walks its rules from the highest solvable down, so the numbers are turned round: what
   // was added first gets decided first.
   const auto to_solvable = [&](PackageId package) { return first + (count - 1 - static_cast<int>(package)); };
-  std::unordered_map<std::uint32_t, std::vector<PackageId>> by_name;
   for (PackageId package = 0; package < names_.size(); ++package) {
     Solvable* solvable = pool_id2solvable(pool, to_solvable(package));
     solvable->name = text_id(pool, 'n', names_[package]);
@@ -104,7 +130,18 @@ std::optional<std::vector<SatProblem::PackageId>> SatProblem::solve() const {
       solvable->dep_requires = repo_addid_dep(repo, solvable->dep_requires, set_ids[set], 0);
     for (const SetId set : forbids_[package])
       solvable->dep_conflicts = repo_addid_dep(repo, solvable->dep_conflicts, set_ids[set], 0);
-    by_name[names_[package]].push_back(package);
+  }
+  for (const auto& [name, members] : by_name) {
+    const auto found = digits.find(name);
+    if (found == digits.end()) continue;
+    for (std::size_t number = 0; number < members.size(); ++number) {
+      Solvable* solvable = pool_id2solvable(pool, to_solvable(members[number]));
+      for (int bit = 0; bit < found->second.bits; ++bit) {
+        const Id id = bit_ids[static_cast<std::size_t>(found->second.first_bit + bit)];
+        Offset& list = ((number >> bit) & 1U) != 0 ? solvable->dep_requires : solvable->dep_conflicts;
+        list = repo_addid_dep(repo, list, id, 0);
+      }
+    }
   }
   pool_createwhatprovides(pool);
   IdQueue providers;
@@ -118,7 +155,15 @@ std::optional<std::vector<SatProblem::PackageId>> SatProblem::solve() const {
     if (sets_[i].operation == Operation::plain) provide(set_ids[i], sets_[i].members);
   for (const auto& [name, members] : by_name) provide(text_id(pool, 'n', name), members);
 
+  for (int i = 0; i < bit_count; ++i) {
+    providers.clear();
+    providers.push(bit_block + i);
+    pool_set_whatprovides(pool, bit_ids[static_cast<std::size_t>(i)], pool_queuetowhatprovides(pool, providers.get()));
+  }
+
   IdQueue jobs;
+  // Tells libsolv not to add its rules for pairs.
+  jobs.push(SOLVER_MULTIVERSION | SOLVER_SOLVABLE_ALL, 0);
   for (const Job& job : jobs_)
     jobs.push(SOLVER_INSTALL | SOLVER_SOLVABLE_PROVIDES | (job.weak ? SOLVER_WEAK : 0), set_ids[job.set]);
   const std::unique_ptr<Solver, SolverDeleter> solver(solver_create(pool));

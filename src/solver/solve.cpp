@@ -25,7 +25,7 @@ static std::vector<NameId> names_to_keep(Universe& universe) {
 }
 
 std::optional<Solution> find_solution(const SolveRequest& request, SolveStatistics* statistics) {
-  Universe universe(request, Universe::Filter::request);
+  Universe universe(request, Universe::Purpose::solve);
   const std::vector<NameId> keep = names_to_keep(universe);
   Narrowing narrowing(universe);
   const bool possible = narrowing.run(keep);

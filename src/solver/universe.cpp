@@ -13,6 +13,7 @@ struct Universe::Draft {
   std::uint32_t version = 0;  // position in the name's versions
   bool installed = false;
   bool valid = true;
+  Exclusion exclusion = Exclusion::none;
 };
 
 namespace {
@@ -46,7 +47,7 @@ bool same_package(const RepoDataRecord& a, const RepoDataRecord& b) {
 
 }  // namespace
 
-Universe::Universe(const SolveRequest& request, Filter filter) : request_(request), filter_(filter) {
+Universe::Universe(const SolveRequest& request, Purpose purpose) : request_(request), purpose_(purpose) {
   // The root: a package that needs all wishes.
   Name& root_name = names_.emplace_back();
   root_name.kind = Name::Kind::root;
@@ -71,7 +72,8 @@ Universe::Universe(const SolveRequest& request, Filter filter) : request_(reques
   find_removed();
 
   const auto need = [&](const MatchSpec& spec) { add_dependency(0, intern_spec(spec)); };
-  for (const auto& spec : request.specs) need(spec);
+  for (const auto& spec : request.specs)
+    if (!is_virtual(spec.name) || !virtual_matches(spec)) need(spec);
   for (const auto* record : request.installed.records)
     if (is_frozen(record->name)) need(MatchSpec::from_name(record->name));
 }
@@ -103,6 +105,12 @@ bool Universe::is_frozen(std::string_view name) const {
 const RepoDataRecord* Universe::installed(std::string_view name) const {
   const auto found = installed_.find(name);
   return found == installed_.end() || removed_.contains(name) ? nullptr : found->second;
+}
+
+const std::vector<const MatchSpec*>& Universe::pins(std::string_view name) const {
+  static const std::vector<const MatchSpec*> none;
+  const auto found = wishes_.find(name);
+  return found == wishes_.end() ? none : found->second.pins;
 }
 
 NameId Universe::intern_name(std::string_view name) {
@@ -255,7 +263,6 @@ std::vector<Universe::Draft> Universe::draft(const Name& name) {
 
 Exclusion Universe::exclusion(const Draft& draft, const Name& name, std::uint32_t best_channel) const {
   if (!draft.valid) return Exclusion::invalid;
-  if (filter_ == Filter::none) return Exclusion::none;
   const auto& options = request_.options;
   if (is_removed(name.text)) return Exclusion::removed;
   if (!draft.installed) {
@@ -267,8 +274,10 @@ Exclusion Universe::exclusion(const Draft& draft, const Name& name, std::uint32_
   }
   const auto& version = name.versions[draft.version];
   if (const auto wish = wishes_.find(name.text); wish != wishes_.end()) {
-    for (const auto* spec : wish->second.specs)
-      if (!matches(*spec, *draft.record, version, draft.channel)) return Exclusion::request;
+    // For an explanation the wishes are the root's demands.
+    if (purpose_ == Purpose::solve)
+      for (const auto* spec : wish->second.specs)
+        if (!matches(*spec, *draft.record, version, draft.channel)) return Exclusion::request;
     for (const auto* pin : wish->second.pins)
       if (!matches(*pin, *draft.record, version, draft.channel)) return Exclusion::pin;
   }
@@ -325,12 +334,10 @@ void Universe::load_package(NameId id) {
           asked = false;
     if (asked) best_channel = std::min(best_channel, draft.channel);
   }
-  std::vector<Draft> kept;
-  for (const Draft& draft : drafts) {
-    const Exclusion why = exclusion(draft, name, best_channel);
-    if (why == Exclusion::none) kept.push_back(draft);
-    else ++name.excluded[static_cast<std::size_t>(why)];
-  }
+  for (Draft& draft : drafts) draft.exclusion = exclusion(draft, name, best_channel);
+  std::erase_if(drafts, [&](const Draft& draft) {
+    return draft.exclusion != Exclusion::none && (purpose_ == Purpose::solve || !draft.valid);
+  });
 
   const bool by_channel = request_.options.channel_priority != ChannelPriority::disabled;
   const bool keep_installed = !is_update(name.text);
@@ -341,16 +348,17 @@ void Universe::load_package(NameId id) {
                            ~record.build_number, !d.installed, record.noarch != NoarchType::none,
                            ~record.timestamp, std::cref(record.build), std::cref(record.url));
   };
-  std::sort(kept.begin(), kept.end(), [&](const Draft& a, const Draft& b) { return key(a) < key(b); });
-  for (const Draft& draft : kept) {
+  std::sort(drafts.begin(), drafts.end(), [&](const Draft& a, const Draft& b) { return key(a) < key(b); });
+  for (const Draft& draft : drafts) {
     Candidate& added = candidates_.emplace_back();
     added.record = draft.record;
     added.name = id;
     added.channel = draft.channel;
     added.version_rank = draft.version;
     added.installed = draft.installed;
+    added.exclusion = draft.exclusion;
   }
-  name.count = static_cast<std::uint32_t>(kept.size());
+  name.count = static_cast<std::uint32_t>(drafts.size());
 }
 
 /// One pseudo candidate for each candidate of the package: needs exactly that one and what the
@@ -403,7 +411,7 @@ bool Universe::expand(CandidateId id) {
       if (is_virtual(spec.match.name)) {
         const bool offered = virtual_matches(spec.match);
         if (offered) continue;
-        if (filter_ == Filter::request && !spec.condition) return false;
+        if (purpose_ == Purpose::solve && !spec.condition) return false;
       }
       add_dependency(id, spec_id);
     }
@@ -433,7 +441,10 @@ bool Universe::expand(CandidateId id) {
     if (!spec.valid) return false;
     if (is_virtual(spec.match.name)) {
       if (virtual_package(spec.match.name) == nullptr || virtual_matches(spec.match)) continue;
-      if (filter_ == Filter::request) return false;
+      if (purpose_ == Purpose::solve) return false;
+      // A demand on what is there but does not fit tells the same as a dependency on it.
+      candidate.depends.push_back(spec_id);
+      continue;
     }
     candidate.constrains.push_back(spec_id);
   }

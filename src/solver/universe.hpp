@@ -21,9 +21,8 @@ using CandidateId = std::uint32_t;
 using SpecId = std::uint32_t;
 inline constexpr std::uint32_t no_id = ~std::uint32_t{0};
 
-/// Why candidates of a name did not even enter the problem; for the explanation.
-enum class Exclusion { none, request, pin, frozen, removed, channel_priority, too_new, virtual_package, invalid };
-inline constexpr std::size_t exclusion_count = 9;
+/// Why a candidate is out before the search starts.
+enum class Exclusion : std::uint8_t { none, request, pin, frozen, removed, channel_priority, too_new, invalid };
 
 /// One distinct spec string.
 struct Spec {
@@ -50,6 +49,8 @@ struct Candidate {
   std::uint32_t version_rank = 0;
   bool installed = false;
   bool expanded = false;
+  /// Not `none` only in a universe that serves an explanation.
+  Exclusion exclusion = Exclusion::none;
   /// Specs that must hold when it is installed; unconditional ones first to last as in the record.
   std::vector<SpecId> depends;
   std::vector<SpecId> constrains;
@@ -68,8 +69,6 @@ struct Name {
   /// Of a group: the package's name and the group (CEP 44).
   NameId base = no_id;
   std::string group;
-  /// How many candidates were left out, and why.
-  std::uint32_t excluded[exclusion_count] = {};
 };
 
 /// What the request talks about, interned: names, distinct specs and candidates, loaded name by
@@ -77,12 +76,12 @@ struct Name {
 /// candidates a spec matches, virtual packages.
 class Universe {
  public:
-  /// How much of the request's own wishes is applied when a name is loaded.
-  enum class Filter {
-    request,  ///< specs, pins, channel priority, dates, virtual packages
-    none      ///< everything enters; for explanations
+  /// What it is built for.
+  enum class Purpose {
+    solve,   ///< candidates that the request rules out do not enter at all
+    explain  ///< they enter with the reason, so that it can be told
   };
-  Universe(const SolveRequest& request, Filter filter);
+  Universe(const SolveRequest& request, Purpose purpose);
 
   const SolveRequest& request() const { return request_; }
   CandidateId root() const { return 0; }
@@ -130,7 +129,8 @@ class Universe {
   bool is_frozen(std::string_view name) const;
   /// The installed record of that name that is not on its way out, or null.
   const RepoDataRecord* installed(std::string_view name) const;
-  bool is_requested(std::string_view name) const { return wishes_.contains(name); }
+  /// The pins on a name.
+  const std::vector<const MatchSpec*>& pins(std::string_view name) const;
 
  private:
   struct Draft;
@@ -144,7 +144,7 @@ class Universe {
   void match(Spec& spec);
 
   const SolveRequest& request_;
-  Filter filter_;
+  Purpose purpose_;
   std::deque<Name> names_;
   std::deque<Spec> specs_;
   std::deque<Candidate> candidates_;
@@ -162,7 +162,6 @@ class Universe {
     std::vector<const MatchSpec*> pins;
   };
   std::unordered_map<std::string_view, Wish> wishes_;
-  std::unordered_map<std::string_view, std::vector<const MatchSpec*>> pins_;
   std::unordered_map<std::string_view, const RepoDataRecord*> installed_;
   std::unordered_set<std::string_view> removed_, update_, freeze_;
 };

@@ -18,7 +18,8 @@ struct ConflictReason {
     no_version,         ///< the name is known, but nothing matches `spec`
     missing_virtual,    ///< the machine does not offer `spec`; `detail` says what it has
     excluded,           ///< candidates exist but are ruled out (`detail`: channel priority, date, ...)
-    invalid             ///< the record's metadata cannot be understood
+    invalid,            ///< the record's metadata cannot be understood
+    chosen              ///< a case: what follows if `package` were taken
   };
   Kind kind = Kind::needs;
   /// `name version, version, ..., version` of the candidates that this node speaks of, or empty.
@@ -48,8 +49,13 @@ struct Unsolvable {
   Kind kind = Kind::conflict;
   /// Only for `packages_not_found`.
   std::vector<MissingPackage> missing;
-  /// The smallest set of wishes found that cannot be had together, each with its reasons.
+  /// Why the wishes below cannot be had together.
   std::vector<ConflictReason> reasons;
+  /// A smallest set of wishes in conflict: without any one of them there is a solution.
+  std::vector<std::string> conflicting_specs, conflicting_pins, conflicting_frozen;
+  /// What else would give a solution.
+  bool solvable_without_date_limit = false;
+  bool solvable_with_flexible_channels = false;
 };
 
 /// The reasons as a tree of plain text (UTF-8 line drawing), without a trailing newline.

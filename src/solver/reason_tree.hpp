@@ -1,0 +1,60 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "envtool/solver/unsolvable.hpp"
+#include "narrowing.hpp"
+#include "universe.hpp"
+
+namespace envtool::solving {
+
+/// Tells how a failed narrowing came about: from each wish down to the demands that contradict
+/// each other. Follows only the causes that the failure rests on.
+class ReasonTree {
+ public:
+  ReasonTree(Universe& universe, const Narrowing& narrowing);
+
+  /// One node for each wish that takes part.
+  std::vector<ConflictReason> build();
+
+ private:
+  /// A node of the result while it grows; children are found by key, so that shared ways are told
+  /// once.
+  struct Node {
+    ConflictReason reason;
+    std::map<std::pair<NameId, NameId>, std::size_t> ways;  ///< from a name to a name
+    std::vector<std::size_t> children;
+  };
+
+  std::size_t add(std::size_t parent, ConflictReason reason);
+  std::size_t branch(NameId name);
+  std::size_t wish_node(NameId name);
+  std::size_t statement(NameId speaker, NameId about, std::uint32_t time);
+  void explain_escapes(NameId speaker, NameId about, std::uint32_t time, std::size_t node);
+  void explain_set(std::size_t parent, NameId name, const Bits& candidates);
+  void explain_demand(std::size_t parent, NameId name, const Bits& holders, const std::vector<SpecId>& specs);
+  std::string refusal(NameId speaker, NameId about, std::uint32_t time);
+  Bits alive_at(NameId name, std::uint32_t time) const;
+  bool demands(CandidateId id, NameId about);
+  std::string package_text(NameId name, const Bits& candidates) const;
+  std::string specs_text(NameId speaker, const Bits& holders, NameId about);
+  ConflictReason absence(NameId name) const;
+  ConflictReason to_reason(std::size_t node) const;
+
+  Universe& universe_;
+  const Narrowing& narrowing_;
+  std::vector<Node> nodes_;
+  std::set<std::pair<NameId, NameId>> escapes_told_;
+  int depth_ = 0;
+};
+
+/// As a person would write it: `numpy 1.26.*`, with brackets only where they are needed.
+std::string spec_text(const MatchSpec& spec);
+
+/// `` `a`, `b` or `c` `` without repetitions, shortened when there are many.
+std::string either_of(std::vector<std::string> texts);
+
+}  // namespace envtool::solving
