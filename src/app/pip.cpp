@@ -74,6 +74,7 @@ void install_pip_section(const Prefix& prefix, const PipSection& section, const 
   if (options.offline) variables = variables.with("PIP_NO_INDEX", "1");
   ProcessRequest request;
   request.arguments = {python, "-m", "pip", "install"};
+  if (section.locked) request.arguments.insert(request.arguments.end(), {"--no-deps", "--require-hashes"});
   if (options.upgrade) request.arguments.push_back("--upgrade");
   request.arguments.insert(request.arguments.end(), {"-r", file});
   request.environment = &variables;

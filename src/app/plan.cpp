@@ -171,7 +171,8 @@ Plan plan_create(const AppInputs& inputs, const Prefix& prefix, const Environmen
   if (request.explicit_records) {
     wanted = *request.explicit_records;
   } else {
-    for (const std::string& text : inputs.settings.create_default_packages) {
+    const auto& defaults = inputs.settings.create_default_packages;
+    for (const std::string& text : choices.no_default_packages ? std::vector<std::string>{} : defaults) {
       MatchSpec spec = MatchSpec::parse(text);
       if (std::none_of(specs.begin(), specs.end(), [&](const MatchSpec& s) { return s.name == spec.name; }))
         specs.push_back(std::move(spec));

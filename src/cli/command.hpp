@@ -55,7 +55,9 @@ struct ChannelOptions {
 
 void add_global_options(CLI::App& app, GlobalOptions& options);
 void add_target_options(CLI::App& app, TargetOptions& options);
-void add_channel_options(CLI::App& app, ChannelOptions& options);
+/// Whether a command takes one `--platform`.
+enum class PlatformOption { one, none };
+void add_channel_options(CLI::App& app, ChannelOptions& options, PlatformOption platform = PlatformOption::one);
 
 // One registration function for each command; each lives in src/cli/commands/<command>.cpp.
 void register_create(CLI::App& app, CommandContext& context);

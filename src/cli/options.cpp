@@ -25,14 +25,15 @@ void add_target_options(CLI::App& app, TargetOptions& options) {
   app.add_option("-p,--prefix", options.prefix, "Path of the environment")->group(group)->excludes(name);
 }
 
-void add_channel_options(CLI::App& app, ChannelOptions& options) {
+void add_channel_options(CLI::App& app, ChannelOptions& options, PlatformOption platform) {
   const char* group = "Channels and platform";
   app.add_option("-c,--channel", options.channels, "Channel: a name, URL or path; may be repeated, first wins")
       ->group(group)
       ->allow_extra_args(false);
   app.add_flag("--override-channels", options.override_channels, "Use only the channels of `-c` and of the files")
       ->group(group);
-  app.add_option("--platform,--subdir", options.platform, "Solve for this platform, e.g. `linux-64`")->group(group);
+  if (platform == PlatformOption::one)
+    app.add_option("--platform,--subdir", options.platform, "Solve for this platform, e.g. `linux-64`")->group(group);
   app.add_option("--channel-priority", options.channel_priority, "`strict`, `flexible` or `disabled`")->group(group);
   app.add_flag_callback(
          "--strict-channel-priority", [&options] { options.channel_priority = "strict"; }, "Same as `--channel-priority strict`")

@@ -62,6 +62,7 @@ struct SolveChoices {
   bool force_reinstall = false;
   bool prune = false;
   bool skip_pip = false;
+  bool no_default_packages = false;
   bool upgrade_pip_packages = false;
   bool override_frozen = false;
 };

@@ -21,6 +21,8 @@ struct PipSection {
   std::string folder;
   /// The file, for messages.
   std::string origin;
+  /// The lines pin archives with digests: pip checks them and adds nothing of its own.
+  bool locked = false;
 };
 
 struct PipOptions {

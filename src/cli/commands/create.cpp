@@ -15,7 +15,8 @@ struct CreateOptions : SolvingOptions {
 };
 
 int run_create(const CommandContext& context, const CreateOptions& options) {
-  const Settings settings = load_settings(context, options.channels);
+  Settings settings = load_settings(context, options.channels);
+  if (options.copy) settings.always_copy = true;
   TerminalReporter reporter(context.global);
   const AppInputs inputs{context.environment, settings, reporter, context.stop, context.command};
   const EnvironmentRequest request = load_request(options.request(), settings, context.environment);
@@ -33,7 +34,7 @@ void add_create_command(CLI::App& parent, CommandContext& context) {
   add_global_options(*command, context.global);
   add_solving_options(*command, *options);
   command->add_flag("--force", options->force, "Replace an environment of that name (also: `--yes`)");
-  command->add_flag("--no-default-packages", "Accepted for conda's sake; only `create_default_packages` would add any");
+  command->add_flag("--no-default-packages", options->choices.no_default_packages, "Leave the configured `create_default_packages` out");
   command->callback([&context, options] { context.action = [&context, options] { return run_create(context, *options); }; });
 }
 

@@ -5,6 +5,7 @@
 #include "../json_output.hpp"
 #include "../session.hpp"
 #include "../terminal.hpp"
+#include "envtool/activation/shell.hpp"
 #include "envtool/app/export.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"

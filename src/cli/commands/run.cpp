@@ -1,4 +1,6 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
 
 #include "../session.hpp"
 #include "../terminal.hpp"
@@ -18,6 +20,7 @@ struct RunOptions {
   bool clean_environment = false;
   bool no_scripts = false;
   bool ignore_pending = false;
+  bool not_captured = false;
   std::vector<std::string> command;
 };
 
@@ -50,7 +53,7 @@ int run_run(const CommandContext& context, const RunOptions& options) {
   input.run_scripts = !options.no_scripts;
   const ActivationPlan plan = plan_activate(input, prefix.path());
   for (const std::string& text : plan.warnings) print_note("warning: " + escape_control(text));
-  variables = apply(plan, std::move(variables));
+  variables = variables_after(plan, std::move(variables));
   for (const std::string& item : options.variables) {
     const auto equals = item.find('=');
     if (equals == std::string::npos || !is_variable_name(item.substr(0, equals)))
@@ -89,7 +92,7 @@ void register_run(CLI::App& app, CommandContext& context) {
   command->add_option("-e,--env", options->variables, "NAME=value for the program; may be repeated")->allow_extra_args(false);
   command->add_flag("--clean-env", options->clean_environment, "Start from an almost empty environment");
   command->add_flag("--no-activate-scripts", options->no_scripts, "Do not run the environment's activate.d scripts");
-  command->add_flag("--no-capture-output,--live-stream,-a,--attach", "Accepted for conda's sake; nothing is captured");
+  command->add_flag("--no-capture-output,--live-stream,-a,--attach", options->not_captured, "Accepted for conda's sake; nothing is captured");
   command->add_flag("--ignore-pending", options->ignore_pending, "Go on although a change was not finished");
   command->add_option("command", options->command, "The program and its arguments")->required();
   // From the program's name on, everything belongs to the program.
