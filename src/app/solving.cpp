@@ -39,17 +39,11 @@ Error unsolvable_error(const Unsolvable& unsolvable, const std::vector<Channel>&
                 ErrorKind::packages_not_found);
     error.at("channels " + join(urls, ", "));
     error.because(explain(unsolvable));
-    for (const MissingPackage& missing : unsolvable.missing)
-      if (!missing.closest.empty()) {
-        std::vector<std::string> quoted;
-        for (const std::string& name : missing.closest) quoted.push_back("`" + name + "`");
-        error.hint("instead of `" + missing.spec + "`, did you mean " + join(quoted, ", ") + "?");
-      }
     error.with("packages", specs).with("channel_urls", urls);
     return error;
   }
   Error error("the wishes cannot stand together", ErrorKind::unsatisfiable);
-  error.because("\n" + explain(unsolvable));
+  error.because(explain(unsolvable));
   error.with("channel_urls", urls);
   return error;
 }
@@ -124,7 +118,10 @@ std::vector<RepoDataRecord> solve_wishes(const AppInputs& inputs, const std::vec
     if (unsolvable->kind == Unsolvable::Kind::packages_not_found) {
       const auto all_names = reachable.all_names(inputs.stop);
       for (MissingPackage& missing : unsolvable->missing)
-        if (missing.closest.empty()) missing.closest = closest_matches(MatchSpec::parse(missing.spec).name, all_names);
+        {
+        missing.closest = closest_matches(MatchSpec::parse(missing.spec).name, all_names);
+        std::erase(missing.closest, MatchSpec::parse(missing.spec).name);
+      }
     }
     throw unsolvable_error(*unsolvable, reachable.channels());
   }

@@ -14,7 +14,8 @@ namespace {
 /// Keeps our own line breaks and escapes whatever foreign text brought along.
 std::string printable(std::string_view text) {
   std::string result;
-  for (std::string_view line : split_lines(redact(text))) {
+  const std::string clean = redact(text);
+  for (std::string_view line : split_lines(clean)) {
     if (!result.empty()) result += '\n';
     result += escape_control(line);
   }

@@ -45,6 +45,7 @@ Settings load_settings(const CommandContext& context, const ChannelOptions& chan
   SettingsLayer options;
   options.source = "command line";
   options.set("root_prefix", root);
+  if (context.global.root_prefix.empty()) options.values["root_prefix"].where = "the default or a variable";
   if (context.global.offline) options.set("offline", "true");
   if (context.global.assume_yes) options.set("always_yes", "true");
   if (!channels.channel_priority.empty()) options.set("channel_priority", channels.channel_priority);
