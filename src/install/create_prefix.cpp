@@ -76,8 +76,12 @@ class Builder {
       if (system_call("install.mkdir", [&] { return mkdir(folder_.c_str(), 0777); }) != 0)
         fail_errno("cannot create a folder for the environment", folder_, errno);
       made_ = true;
-      make_directories(folder_ + "/conda-meta/.envtool");
-      lock_ = FileLock::try_acquire(folder_ + "/conda-meta/.envtool/lock", FileLock::Mode::exclusive, "create");
+      try {
+        make_directories(folder_ + "/conda-meta/.envtool");
+        lock_ = FileLock::try_acquire(folder_ + "/conda-meta/.envtool/lock", FileLock::Mode::exclusive, "create");
+      } catch (const Error&) {
+        if (exists_no_follow(folder_ + "/conda-meta/.envtool")) throw;
+      }
     }
     check_space(plan_, folder_);
   }

@@ -43,7 +43,7 @@ std::optional<Journal> read_journal(const std::string& folder, const char* name)
   } catch (const Error& damaged) {
     const auto copy = read_file_if_exists(folder + copy_name);
     if (!copy) throw;
-    log_warning(std::string("using the copy of a damaged journal: ") + damaged.what());
+    log_info(std::string("using the copy of a damaged journal: ") + damaged.what());
     return parse_journal(*copy, folder + copy_name);
   }
 }
