@@ -27,6 +27,22 @@ std::vector<CachedPackage> fetch(const AppInputs& inputs, const Plan& plan) {
   return cached;
 }
 
+/// The transaction with what only the unpacked archives know (locks and @EXPLICIT lists name no more
+/// than a URL): dependencies, which decide the order, and `noarch`, which decides the places.
+Transaction completed(Transaction transaction, const std::vector<CachedPackage>& cached) {
+  auto complete = [&](RepoDataRecord& record) {
+    if (!record.needs_index) return;
+    for (const CachedPackage& package : cached)
+      if (package.record.name == record.name) {
+        record = package.record;
+        return;
+      }
+  };
+  for (RepoDataRecord& record : transaction.install) complete(record);
+  for (PackageChange& change : transaction.change) complete(change.to);
+  return transaction;
+}
+
 LinkPlan link_plan(const AppInputs& inputs, const Plan& plan, const std::vector<CachedPackage>& cached) {
   LinkPlanOptions options;
   switch (inputs.settings.path_conflict) {
@@ -38,7 +54,7 @@ LinkPlan link_plan(const AppInputs& inputs, const Plan& plan, const std::vector<
   // Byte code is for this machine's Python: another platform's interpreter cannot run here.
   options.compile_python = plan.platform == Platform::current();
   if (plan.kind == Plan::Kind::modify) options.parked = parked_files(plan.prefix);
-  return plan_links(plan.prefix.path(), plan.transaction, package_sources(cached), options);
+  return plan_links(plan.prefix.path(), completed(plan.transaction, cached), package_sources(cached), options);
 }
 
 EnvironmentChange environment_change(const AppInputs& inputs, const Plan& plan) {

@@ -69,6 +69,7 @@ void install_pip_section(const Prefix& prefix, const PipSection& section, const 
                               .with("CONDA_PREFIX", prefix.path())
                               .with("PIP_NO_INPUT", "1")
                               .with("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+                              .with("PIP_ROOT_USER_ACTION", "ignore")
                               .without("PYTHONHOME")
                               .without("PYTHONPATH");
   if (options.offline) variables = variables.with("PIP_NO_INDEX", "1");

@@ -237,12 +237,8 @@ void make_directories(const std::string& path, mode_t mode) {
     if (error_number != ENOENT || parent == folder || ++attempts > 10000) {
       throw_errno("cannot create a folder", folder, error_number);
     }
-    if (is_directory(parent)) {
-      // Not missing a parent after all: a dangling symlink, or a race that the next round settles.
-      if (exists_no_follow(folder)) throw_errno("cannot create a folder", folder, EEXIST);
-      continue;
-    }
-    missing.push_back(parent);
+    // Another process may have made the parent since: then the next round settles it.
+    if (!is_directory(parent)) missing.push_back(parent);
   }
 }
 

@@ -111,38 +111,49 @@ std::uint32_t Encoding::intern_set(NameId name, Bits bits) {
   return id;
 }
 
+/// The candidates left that a spec accepts.
+std::uint32_t Encoding::accepted_set(SpecId spec) {
+  std::uint32_t& known = spec_sets_[spec];
+  if (known == no_id) {
+    const NameId name = universe_.spec(spec).name;
+    Bits accepted = universe_.matching(spec);
+    accepted &= states_[name].alive;
+    known = intern_set(name, std::move(accepted));
+  }
+  return known;
+}
+
 /// Specs on one name are joined into the set of candidates that all of them accept.
 void Encoding::collect_demands() {
   sets_.clear();
   set_ids_.clear();
-  std::vector<std::pair<NameId, std::pair<Bits, bool>>> own;
+  spec_sets_.assign(universe_.spec_count(), no_id);
   for (const NameId name : reached_) {
     for (const CandidateId id : states_[name].order) {
-      own.clear();
+      auto& demands = demands_[id];
+      demands.clear();
       const auto demand = [&](SpecId spec, bool needed) {
         const NameId neighbour = universe_.spec(spec).name;
         if (universe_.spec(spec).condition || !states_[neighbour].reached) return;
-        Bits accepted = universe_.matching(spec);
-        accepted &= states_[neighbour].alive;
-        for (auto& [known, what] : own)
-          if (known == neighbour) {
-            what.first &= accepted;
-            what.second = what.second || needed;
+        const std::uint32_t accepted = accepted_set(spec);
+        for (Demand& known : demands)
+          if (known.name == neighbour) {
+            if (known.accepted != accepted) {
+              Bits both = sets_[known.accepted].bits;
+              both &= sets_[accepted].bits;
+              known.accepted = intern_set(neighbour, std::move(both));
+            }
+            known.needed = known.needed || needed;
             return;
           }
-        own.push_back({neighbour, {std::move(accepted), needed}});
+        demands.push_back({neighbour, accepted, needed});
       };
       for (const SpecId spec : universe_.candidate(id).depends) demand(spec, true);
       for (const SpecId spec : universe_.candidate(id).constrains) demand(spec, false);
-      auto& demands = demands_[id];
-      demands.clear();
-      for (auto& [neighbour, what] : own) {
-        if (!what.second && what.first == states_[neighbour].alive) continue;  // tolerates all
-        demands.push_back({neighbour, intern_set(neighbour, std::move(what.first)), what.second});
-      }
-      std::sort(demands.begin(), demands.end(), [](const Demand& a, const Demand& b) {
-        return std::tie(a.name, a.accepted, a.needed) < std::tie(b.name, b.accepted, b.needed);
+      std::erase_if(demands, [&](const Demand& made) {
+        return !made.needed && sets_[made.accepted].bits == states_[made.name].alive;  // tolerates all
       });
+      std::sort(demands.begin(), demands.end(), [](const Demand& x, const Demand& y) { return x.name < y.name; });
     }
   }
 }
@@ -269,7 +280,8 @@ std::optional<std::vector<CandidateId>> Encoding::solve(const std::vector<NameId
   reach(wanted);
   for (const NameId name : reached_) rank(name);
   collect_demands();
-  while (drop_dominated()) collect_demands();
+  // A third round finds next to nothing.
+  for (int round = 0; round < 2 && drop_dominated(); ++round) collect_demands();
 
   SatProblem problem;
   std::vector<CandidateId> candidates;

@@ -44,6 +44,7 @@ class Encoding {
   void rank(NameId name);
   std::uint32_t best_version(SpecId spec);
   std::uint32_t intern_set(NameId name, Bits bits);
+  std::uint32_t accepted_set(SpecId spec);
   void collect_demands();
   bool asks_no_more(const std::vector<Demand>& weak, const std::vector<Demand>& strong) const;
   bool drop_dominated();
@@ -56,6 +57,7 @@ class Encoding {
   std::vector<std::vector<Demand>> demands_;      ///< per candidate
   std::vector<SetKey> sets_;
   std::unordered_map<SetKey, std::uint32_t, SetHash> set_ids_;
+  std::vector<std::uint32_t> spec_sets_;          ///< per spec: its set, once known
   std::vector<std::uint32_t> best_versions_;      ///< per spec
   std::size_t candidate_count_ = 0;
 };

@@ -17,7 +17,16 @@ bool is_pattern(std::string_view text) {
 }
 
 std::string printable_location(std::string_view text) {
-  return Url::looks_like_url(text) ? Url::parse(text).str() : std::string(text);
+  if (!Url::looks_like_url(text)) {
+    return std::string(text);
+  }
+  // A path may hold several pieces that look like a token (`/t/x/t/y/`); after one is gone the next
+  // would be taken for one.
+  Url url = Url::parse(text);
+  while (url.has_credentials()) {
+    url = Url::parse(url.str());
+  }
+  return url.str();
 }
 
 namespace {
@@ -47,11 +56,11 @@ bool agrees_on_url(const std::string& wanted, std::string_view value) {
   if (wanted.empty()) {
     return true;
   }
+  const std::string printable = printable_location(wanted);
   if (is_pattern(wanted)) {
-    return agrees(wanted, value);
+    return agrees(printable, value);
   }
   // Paths of URLs are case-sensitive, whatever CEP 29 says of strings in general.
-  const std::string printable = printable_location(wanted);
   return value == printable || (!Url::looks_like_url(wanted) && wanted.starts_with('/') &&
                                 value == Url::from_path(wanted).str());
 }
@@ -68,7 +77,7 @@ bool agrees_on_channel(const MatchSpec& spec, const MatchTarget& target) {
     return true;
   }
   if (is_pattern(spec.channel)) {
-    return agrees(spec.channel, target.channel_url);
+    return agrees(printable_location(spec.channel), target.channel_url);
   }
   if (Url::looks_like_url(spec.channel)) {
     return printable_location(spec.channel) == target.channel_url;

@@ -129,11 +129,17 @@ std::string channel_prefix(const MatchSpec& spec, Brackets& brackets) {
   return prefix;
 }
 
-std::string positional_constraint(const MatchSpec& spec) {
-  if (spec.version.is_any() && spec.build.is_any()) {
+/// `version build`; a regular expression over the build goes into the brackets, because it may itself
+/// look like the end of the positional part.
+std::string positional_constraint(const MatchSpec& spec, Brackets& brackets) {
+  const bool has_build = !spec.build.is_any() && !spec.build.is_regex();
+  if (spec.build.is_regex()) {
+    brackets.add("build", spec.build.str());
+  }
+  if (spec.version.is_any() && !has_build) {
     return {};
   }
-  return spec.version.str() + (spec.build.is_any() ? std::string() : " " + spec.build.str());
+  return spec.version.str() + (has_build ? " " + spec.build.str() : std::string());
 }
 
 }  // namespace
@@ -166,8 +172,8 @@ std::string MatchSpec::constraint_str() const {
   if (!subdir.empty() && (channel.empty() || !is_known_subdir(subdir))) {
     brackets.add("subdir", subdir);
   }
+  const std::string positional = positional_constraint(*this, brackets);
   add_fields(*this, brackets);
-  const std::string positional = positional_constraint(*this);
   const std::string fields = brackets.str();
   return positional.empty() || fields.empty() ? positional + fields : positional + " " + fields;
 }
@@ -175,7 +181,7 @@ std::string MatchSpec::constraint_str() const {
 std::string MatchSpec::dependency_str() const {
   Brackets brackets;
   std::string out = channel_prefix(*this, brackets) + name;
-  const std::string positional = positional_constraint(*this);
+  const std::string positional = positional_constraint(*this, brackets);
   add_fields(*this, brackets);
   const std::string fields = brackets.str();
   if (!positional.empty()) {

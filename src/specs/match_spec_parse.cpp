@@ -40,7 +40,7 @@ class SpecParser {
 
  private:
   bool parse_archive();
-  void parse_archive_file(std::string_view file_name, bool is_url);
+  void parse_archive_file(std::string_view file_name, bool is_location);
   void parse_hash(std::string_view hash);
   std::size_t find_brackets() const;
   void parse_positional(std::string_view text);
@@ -60,6 +60,17 @@ class SpecParser {
   WhenAllowed when_allowed_;
   MatchSpec spec_;
 };
+
+/// After the `$` that ends the regular expression at `begin`: the first that stands at the end or
+/// before one of `followers`, which no regular expression has after a `$` that could match.
+std::size_t regex_end(std::string_view text, std::size_t begin, std::string_view followers) {
+  for (std::size_t i = begin + 1; i < text.size(); ++i) {
+    if (text[i] == '$' && (i + 1 == text.size() || followers.find(text[i + 1]) != std::string_view::npos)) {
+      return i + 1;
+    }
+  }
+  return std::string_view::npos;
+}
 
 /// `channel[subdir]::package` of older tools, which CEP 29 leaves out.
 void fail_before_colons(std::string_view brackets) {
@@ -115,8 +126,8 @@ std::size_t SpecParser::find_brackets() const {
       return i;
     }
     if (c == '^') {
-      const std::size_t end = text_.find('$', i);
-      i = end == std::string_view::npos ? i : end;
+      const std::size_t end = regex_end(text_, i, " \t,|()[=<>!~");
+      i = end == std::string_view::npos ? i : end - 1;
     }
   }
   return text_.size();
@@ -135,6 +146,11 @@ bool SpecParser::parse_archive() {
   }
   const bool is_url = Url::looks_like_url(location);
   const std::size_t colons = location.rfind("::");
+  // A version may end like an archive (`foo=1.conda`), but then it is neither path nor file name.
+  const std::string_view last = colons == std::string_view::npos ? location : location.substr(colons + 2);
+  if (last.find_first_of("/\\") == std::string_view::npos && last.find_first_of(" \t=<>!~") != std::string_view::npos) {
+    return false;
+  }
   if (colons != std::string_view::npos) {
     // `channel::name-version-build.conda`, conda's distribution strings.
     set_channel(strip(location.substr(0, colons)));
@@ -166,7 +182,8 @@ bool SpecParser::parse_archive() {
 
 void SpecParser::parse_archive_file(std::string_view file_name, bool is_location) {
   const std::optional<ArchiveName> parts = split_archive_name(file_name);
-  if (!parts) {
+  if (!parts || parts->name.front() == '^' || file_name.find('*') != std::string_view::npos ||
+      parts->build.front() == '^') {
     throw SpecProblem("the file name " + quoted(file_name) + " is not of the form `name-version-build.conda`",
                       is_location ? "packages cannot be renamed: the file name says what they are" : "");
   }
@@ -254,13 +271,11 @@ void SpecParser::set_channel(std::string_view text) {
 
 std::size_t SpecParser::name_length(std::string_view text) const {
   if (text.starts_with('^')) {
-    // The regular expression ends at the first `$` that something other than a pattern follows.
-    for (std::size_t i = 1; i < text.size(); ++i) {
-      if (text[i] == '$' && (i + 1 == text.size() || is_space(text[i + 1]) || is_operator_character(text[i + 1]))) {
-        return i + 1;
-      }
+    const std::size_t end = regex_end(text, 0, " \t=<>!~");
+    if (end == std::string_view::npos) {
+      throw SpecProblem("a regular expression starts with `^` and has no `$` at its end");
     }
-    throw SpecProblem("a regular expression starts with `^` and has no `$` at its end");
+    return end;
   }
   std::size_t length = 0;
   while (length < text.size() && !is_space(text[length]) && !is_operator_character(text[length])) {
@@ -325,9 +340,11 @@ VersionAndBuild SpecParser::split_version_and_build(std::string_view rest) const
         ++next;  // `rest` is stripped, so something follows
       }
       const char after = rest[next];
-      const bool is_inside = previous == 0 || is_operator_character(previous) || previous == ',' ||
-                             previous == '|' || previous == '(' || is_operator_character(after) ||
-                             after == ',' || after == '|' || after == ')' || after == '(';
+      // `!` is an operator only before `=`; elsewhere it belongs to a version (an epoch).
+      const bool is_operator_after = after == '!' ? rest.substr(next).starts_with("!=") : is_operator_character(after);
+      const bool is_inside = previous == 0 || (is_operator_character(previous) && previous != '!') || previous == ',' ||
+                             previous == '|' || previous == '(' || is_operator_after || after == ',' ||
+                             after == '|' || after == ')' || after == '(';
       if (!is_inside) {
         parts.version = rest.substr(0, i);
         parts.build = rest.substr(next);

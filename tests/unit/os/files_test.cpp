@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <functional>
@@ -180,14 +180,22 @@ TEST_CASE("making folders") {
 
 TEST_CASE("many make the same folders at once") {
   const auto folder = scratch();
+  std::atomic<int> failures{0};
   std::vector<std::jthread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      for (int n = 0; n < 50; ++n) make_directories(folder.path() + "/" + std::to_string(n) + "/a/b");
+      for (int n = 0; n < 2000; ++n) {
+        try {
+          make_directories(folder.path() + "/" + std::to_string(n) + "/a/b/c/d");
+        } catch (const Error&) {
+          ++failures;
+        }
+      }
     });
   }
   threads.clear();
-  CHECK(list_directory(folder.path()).size() == 50);
+  CHECK(failures == 0);
+  CHECK(list_directory(folder.path()).size() == 2000);
 }
 
 TEST_CASE("renaming with and without replacing") {
