@@ -67,6 +67,7 @@ std::string distinct_file_name(const RepoDataRecord& record) {
 
 RepoDataRecord completed(const RepoDataRecord& wanted, const RepoDataRecord& there) {
   RepoDataRecord record = wanted;
+  complete_from_index(record, there);
   if (wanted.subdir.empty()) {
     record = there;
     record.fn = wanted.fn;
