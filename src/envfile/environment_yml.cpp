@@ -2,6 +2,7 @@
 
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
+#include "envtool/base/url.hpp"
 #include "envtool/envfile/environment_spec.hpp"
 #include "envtool/specs/package_name.hpp"
 #include "selectors.hpp"
@@ -140,12 +141,22 @@ class Reader {
     if (node == nullptr) return;
     for_each_item(*node, "`channels`", [&](const YamlNode& item) {
       std::string channel = text_of(item, "a channel");
+      check_channel_url(channel, item);
       if (channel == "nodefaults") {
         spec_.nodefaults = true;
       } else if (std::find(spec_.channels.begin(), spec_.channels.end(), channel) == spec_.channels.end()) {
         spec_.channels.push_back(std::move(channel));
       }
     });
+  }
+
+  void check_channel_url(const std::string& channel, const YamlNode& node) const {
+    if (!Url::looks_like_url(channel)) return;
+    try {
+      Url::parse(channel);
+    } catch (const Error& cause) {
+      throw wrong(node, "the URL of a channel cannot be understood").caused_by(cause);
+    }
   }
 
   void read_platforms(const YamlNode& root) {

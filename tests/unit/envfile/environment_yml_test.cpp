@@ -111,6 +111,7 @@ TEST_CASE("what is wrong says where, why and what to do") {
   CHECK(error_of("dependencies:\n  - pip:\n    - \"a\\n--index-url evil\"\n").find("control character") !=
         std::string::npos);
   CHECK(error_of("dependencies: []\nchannels: conda-forge\n").starts_with("e.yml:2:11 `channels` has to be a list"));
+  CHECK(error_of("dependencies: []\nchannels: ['https://']\n").starts_with("e.yml:2:12 the URL of a channel"));
   CHECK(error_of("dependencies: []\nplatforms: [noarch]\n").starts_with("e.yml:2:13 `noarch` is not a platform"));
   CHECK(error_of("dependencies: []\nplatforms: [linux64]\n").starts_with("e.yml:2:13"));
   CHECK(error_of("dependencies: []\nname: ../../etc\n").starts_with("e.yml:2:7 the environment's name"));
