@@ -158,6 +158,16 @@ class Content(CliTest):
         self.assertEqual(set(first), set(second))
         self.assertEqual(records(copied)["pip"]["link"]["type"], 3)
 
+    def test_explicit_list_makes_the_same_environment(self):
+        self.write("explicit.txt", self.envtool("list", "-n", "quick", "--explicit", "--sha256").out)
+        self.envtool("create", "-y", "-n", "again", "--offline", "-f", "explicit.txt")
+        again = self.prefix("again")
+        self.assertIn("pip 23", self.run_in(again, "pip", "--version"))
+        self.assertEqual(self.run_in(again, "prefix-demo"), f"program: {again}\nlibrary: {again}\n")
+        first, second = ({path for path in manifest(env) if not path.startswith("conda-meta/")} for env in (self.env, again))
+        self.assertEqual(first, second)
+        self.assertEqual(records(again)["pip"]["noarch"], "python")
+
 
 class PrefixText(CliTest):
     """Prefixes that do not fit everywhere."""
