@@ -186,7 +186,7 @@ TEST_CASE("many make the same folders at once") {
   std::vector<std::jthread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      for (int n = 0; n < 200; ++n) {
+      for (int n = 0; n < 50; ++n) {
         start.arrive_and_wait();
         try {
           make_directories(folder.path() + "/" + std::to_string(n) + "/a/b/c/d");
@@ -198,7 +198,7 @@ TEST_CASE("many make the same folders at once") {
   }
   threads.clear();
   CHECK(failures == 0);
-  CHECK(list_directory(folder.path()).size() == 200);
+  CHECK(list_directory(folder.path()).size() == 50);
 }
 
 TEST_CASE("renaming with and without replacing") {
@@ -364,6 +364,7 @@ TEST_CASE("child: write_atomically", "[.]") {
 TEST_CASE("child: write_new_file", "[.]") { write_new_file(fault_folder() + "/g", "new"); }
 TEST_CASE("child: copy", "[.]") { link_or_copy(fault_folder() + "/f", fault_folder() + "/g", {false, true}); }
 TEST_CASE("child: link", "[.]") { link_or_copy(fault_folder() + "/f", fault_folder() + "/g"); }
+TEST_CASE("child: make_directories", "[.]") { make_directories(fault_folder() + "/a/b"); }
 TEST_CASE("child: rename_no_replace", "[.]") {
   const std::string folder = fault_folder();
   CHECK_FALSE(rename_no_replace(folder + "/f", folder + "/taken"));
@@ -410,6 +411,19 @@ TEST_CASE("an atomic write that is killed at any point leaves old or new") {
     CHECK((content == "old" || content == "new"));
   }
   CHECK(kills == 6);
+}
+
+TEST_CASE("a folder whose parent another process makes just then is made") {
+  if (!has_failpoints()) return;
+  // As if `a/b` had been missing at the first call and were there, made by others, a moment later.
+  const auto folder = scratch();
+  make_directories(folder.path() + "/a/b");
+  CHECK(run_fault_child("child: make_directories", folder.path(), "os.mkdir:1:ENOENT").exit_code == 0);
+  remove_tree(folder.path() + "/a");
+  CHECK(run_fault_child("child: make_directories", folder.path(), "os.mkdir:2:ENOSPC").exit_code != 0);
+  CHECK(list_directory(folder.path()).empty());
+  // A parent that never appears ends in an error.
+  CHECK(run_fault_child("child: make_directories", folder.path(), "os.mkdir:1+:ENOENT").exit_code != 0);
 }
 
 TEST_CASE("new files and copies that fail leave nothing") {
