@@ -13,7 +13,7 @@ namespace {
 
 // More of an error page or a redirect's body than this is not read.
 constexpr std::uint64_t unwanted_body_limit = 64 * 1024;
-// Digests and sizes are checked on the whole, so a longer wait than this is not worth it.
+// A server that wants to be left alone for longer than this is treated as one that failed.
 constexpr std::chrono::seconds retry_after_limit{600};
 
 std::string parent_folder(const std::string& path) {

@@ -109,6 +109,9 @@ Channel resolve_channel_reference(const Channel& declared_by, std::string_view r
   for (const auto part : parts) path.append("/").append(part);
   Channel related;
   related.base_url = declared_by.base_url.resolve(path.empty() ? "/" : path);
+  if (!declared_by.base_url.token().empty()) {
+    related.base_url = related.base_url.with_token(declared_by.base_url.token());
+  }
   related.name = related_name(declared_by, related.base_url);
   return related;
 }

@@ -85,9 +85,13 @@ class FetchForwarder : public DownloadReporter {
   const std::string& url_;
 };
 
-bool has_status(const Error& error, std::string_view status) {
-  return std::any_of(error.fields().begin(), error.fields().end(), [&](const auto& field) {
-    return field.first == "http_status" && !field.second.empty() && field.second.front() == status;
+// Stores without the right to list answer 403 for what is not there, others 400 or worse: statuses
+// that say nothing of the other form, which will tell.
+bool may_mean_missing(const Error& error) {
+  static constexpr std::array<std::string_view, 7> statuses{"400", "403", "405", "406", "415", "500", "501"};
+  return std::any_of(error.fields().begin(), error.fields().end(), [](const auto& field) {
+    return field.first == "http_status" && !field.second.empty() &&
+           std::find(statuses.begin(), statuses.end(), field.second.front()) != statuses.end();
   });
 }
 
@@ -278,8 +282,7 @@ std::optional<FetchResult> SubdirCache::fetch_form(BodyForm form, const CacheSta
     fetcher_.fetch_all(
         std::span(&request, 1), [&](std::size_t, FetchResult fetched) { result = std::move(fetched); }, &forwarder, stop);
   } catch (const Error& error) {
-    // Stores without the right to list answer 403 for what is not there; the other form will tell.
-    if (form == BodyForm::json_zst && has_status(error, "403")) return {};
+    if (form == BodyForm::json_zst && may_mean_missing(error)) return {};
     throw;
   }
   if (result->outcome == FetchResult::Outcome::missing) return {};

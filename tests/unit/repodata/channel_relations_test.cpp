@@ -32,6 +32,13 @@ TEST_CASE("References lead to channels of the same server (CEP 42)") {
   }
 }
 
+TEST_CASE("A related channel is reached with the same credentials") {
+  const Channel channel{"a", Url::parse("https://user:pw@conda.example/t/secret/a")};
+  const Channel related = resolve_channel_reference(channel, "../b");
+  CHECK(related.base_url.str() == "https://conda.example/b");
+  CHECK(related.base_url.with_credentials().reveal() == "https://user:pw@conda.example/t/secret/b");
+}
+
 TEST_CASE("Related channels find their place (the examples of CEP 42)") {
   const ChannelRelation bioconda{named("bioconda"), Kind::base, named("conda-forge")};
   CHECK(order({"bioconda"}, {bioconda}) == Names{"conda-forge", "bioconda"});

@@ -145,9 +145,10 @@ TEST_CASE_METHOD(ServedChannelFixture, "repodata.json.zst first, then repodata.j
   CHECK(server->requests().back().find("if-none-match=") != std::string::npos);
 }
 
-TEST_CASE_METHOD(ServedChannelFixture, "A page in place of repodata.json.zst sends us to repodata.json") {
+TEST_CASE_METHOD(ServedChannelFixture, "Something else in place of repodata.json.zst sends us to repodata.json") {
   put("one/noarch/repodata.json", index_of(record("a", "1")));
   SECTION("a page") { server->behave(R"({"/one/noarch/repodata.json.zst": [{"body": "<html>app</html>"}]})"); }
+  SECTION("a server error") { server->behave(R"({"/one/noarch/repodata.json.zst": [{"status": 500}]})"); }
   SECTION("forbidden") { server->behave(R"({"/one/noarch/repodata.json.zst": [{"status": 403}]})"); }
   CHECK(names({served("one")}) == Names{"a"});
 }
