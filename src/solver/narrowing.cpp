@@ -1,6 +1,7 @@
 #include "narrowing.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace envtool::solving {
 
@@ -153,53 +154,69 @@ void Narrowing::make_certain(NameId name, NameId needed_by) {
 void Narrowing::restrict_neighbours(NameId name_id) {
   struct Demand {
     NameId name;
-    Bits accepted;
-    bool needed;
+    Bits accepted;          ///< by any of the candidates
+    std::uint32_t makers;   ///< how many candidates say something about the name
+    std::uint32_t needers;  ///< how many of them need it
   };
   std::vector<Demand> all;
-  bool first = true;
+  std::unordered_map<NameId, std::size_t> positions;
+  struct Own {
+    NameId name;
+    SpecId spec;
+    bool needed;
+  };
+  std::vector<Own> own;
   const CandidateId begin = universe_.name(name_id).first;
+  std::uint32_t count = 0;
   for (std::uint32_t k = 0; k < universe_.name(name_id).count; ++k) {
     if (!alive_[name_id].test(k)) continue;
     register_candidate(begin + k);
     if (!alive_[name_id].test(k)) continue;
     const Candidate& candidate = universe_.candidate(begin + k);
-    std::vector<Demand> own;
-    const auto demand = [&](SpecId spec_id, bool needed) {
-      const NameId neighbour = universe_.spec(spec_id).name;
-      if (universe_.spec(spec_id).condition || neighbour >= known_.size() || !known_[neighbour]) return;
-      const Bits& accepted = universe_.matching(spec_id);
-      for (auto& known : own)
-        if (known.name == neighbour) {
-          known.accepted &= accepted;
-          known.needed = known.needed || needed;
-          return;
-        }
-      own.push_back({neighbour, accepted, needed});
+    own.clear();
+    const auto collect = [&](const std::vector<SpecId>& specs, bool needed) {
+      for (const SpecId spec : specs) {
+        const NameId neighbour = universe_.spec(spec).name;
+        if (!universe_.spec(spec).condition && is_known(neighbour)) own.push_back({neighbour, spec, needed});
+      }
     };
-    for (const SpecId spec : candidate.depends) demand(spec, true);
-    for (const SpecId spec : candidate.constrains) demand(spec, false);
-    if (first) {
-      all = std::move(own);
-      first = false;
-      continue;
-    }
-    std::erase_if(all, [&](Demand& demand_of_all) {
-      for (const auto& mine : own)
-        if (mine.name == demand_of_all.name) {
-          demand_of_all.accepted |= mine.accepted;
-          demand_of_all.needed = demand_of_all.needed && mine.needed;
-          return false;
+    collect(candidate.depends, true);
+    collect(candidate.constrains, false);
+    std::sort(own.begin(), own.end(), [](const Own& a, const Own& b) { return a.name < b.name; });
+    for (std::size_t i = 0; i < own.size();) {
+      const NameId neighbour = own[i].name;
+      const auto [found, added] = positions.try_emplace(neighbour, all.size());
+      // What not all of the candidates before spoke of restricts nothing.
+      const bool counts = added ? count == 0 : all[found->second].makers == count;
+      if (added) all.push_back({neighbour, Bits(universe_.name(neighbour).count), 0, 0});
+      Demand& demand = all[found->second];
+      std::size_t end = i + 1;
+      bool needed = own[i].needed;
+      while (end < own.size() && own[end].name == neighbour) needed = own[end++].needed || needed;
+      if (counts) {
+        if (end == i + 1) {
+          demand.accepted |= universe_.matching(own[i].spec);
+        } else {
+          Bits accepted = universe_.matching(own[i].spec);
+          for (std::size_t m = i + 1; m < end; ++m) accepted &= universe_.matching(own[m].spec);
+          demand.accepted |= accepted;
         }
-      return true;
-    });
+        ++demand.makers;
+        demand.needers += needed ? 1U : 0U;
+      }
+      i = end;
+    }
+    ++count;
   }
-  for (const auto& demand : all) {
+  for (const Demand& demand : all) {
+    if (demand.makers != count) continue;
     Bits refused = alive_[demand.name];
     refused.subtract(demand.accepted);
     const CandidateId neighbours = universe_.name(demand.name).first;
-    refused.for_each([&](std::size_t local) { kill(neighbours + static_cast<CandidateId>(local), Cause::Kind::refused, name_id); });
-    if (demand.needed) make_certain(demand.name, name_id);
+    refused.for_each([&](std::size_t local) {
+      kill(neighbours + static_cast<CandidateId>(local), Cause::Kind::refused, name_id);
+    });
+    if (demand.needers == count) make_certain(demand.name, name_id);
   }
 }
 

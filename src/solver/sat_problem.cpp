@@ -41,7 +41,74 @@ Id text_id(Pool* pool, char kind, std::size_t number) {
   return pool_str2id(pool, text.c_str(), 1);
 }
 
+/// A block of solvables, the first of which gets the highest number: libsolv walks its rules from
+/// the highest solvable down, so what comes first gets decided first.
+struct Block {
+  Id first = 0;
+  int count = 0;
+
+  Block(Repo* repo, std::size_t size) : count(static_cast<int>(size)) {
+    if (count > 0) first = repo_add_solvable_block(repo, count);
+  }
+  Id at(std::size_t position) const { return first + (count - 1 - static_cast<int>(position)); }
+  bool has(Id id) const { return id >= first && id < first + count; }
+  std::size_t position(Id id) const { return static_cast<std::size_t>(first + count - 1 - id); }
+};
+
 }  // namespace
+
+/// The problem in libsolv's terms.
+class SatProblem::Translation {
+ public:
+  explicit Translation(const SatProblem& problem)
+      : problem_(problem), owner_(pool_create()), pool_(owner_.get()), repo_(repo_create(pool_, "candidates")) {
+    find_shared_sets();
+    number_candidates();
+    name_sets();
+    add_packages();
+    add_bits();
+    pool_createwhatprovides(pool_);
+    fill_providers();
+  }
+
+  std::optional<std::vector<PackageId>> solve();
+
+ private:
+  /// Where a name's bits begin, and how many there are.
+  struct Digits {
+    std::size_t first = 0;
+    std::size_t count = 0;
+  };
+
+  void find_shared_sets();
+  void number_candidates();
+  void name_sets();
+  void add_packages();
+  void add_bits();
+  void fill_providers();
+  Solvable* prepare(Id id, Id name);
+  void need(Solvable* solvable, Id what) { solvable->dep_requires = repo_addid_dep(repo_, solvable->dep_requires, what, 0); }
+  void forbid(Solvable* solvable, Id what) {
+    solvable->dep_conflicts = repo_addid_dep(repo_, solvable->dep_conflicts, what, 0);
+  }
+  void provide(Id what, const std::vector<Id>& solvables);
+
+  const SatProblem& problem_;
+  std::unique_ptr<Pool, PoolDeleter> owner_;
+  Pool* pool_;
+  Repo* repo_;
+  std::vector<Id> set_ids_;
+  /// Sets that several packages need or forbid. Each becomes a package of its own that they need:
+  /// what libsolv learns about it then holds for all of them at once.
+  std::vector<SetId> shared_needs_, shared_forbids_;
+  std::unordered_map<SetId, std::size_t> need_positions_, forbid_positions_;
+  std::map<std::uint32_t, std::vector<PackageId>> by_name_;
+  std::map<std::uint32_t, Digits> digits_;
+  std::size_t bit_count_ = 0;
+  std::vector<Id> bit_ids_, need_ids_, forbid_ids_;
+  // Numbers go up from block to block, so the packages themselves are decided first.
+  std::optional<Block> bits_, forbids_, needs_, packages_;
+};
 
 SatProblem::PackageId SatProblem::add_package(std::uint32_t name, std::uint32_t preference) {
   names_.push_back(name);
@@ -73,109 +140,143 @@ SatProblem::SetId SatProblem::when(SetId what, SetId condition) {
   return combine(Operation::when, what, condition);
 }
 
-std::optional<std::vector<SatProblem::PackageId>> SatProblem::solve() const {
-  const std::unique_ptr<Pool, PoolDeleter> pool_owner(pool_create());
-  Pool* pool = pool_owner.get();
-  Repo* repo = repo_create(pool, "candidates");
+void SatProblem::Translation::find_shared_sets() {
+  const auto find = [&](const std::vector<std::vector<SetId>>& lists, std::vector<SetId>& shared,
+                        std::unordered_map<SetId, std::size_t>& positions) {
+    std::vector<int> uses(problem_.sets_.size());
+    std::vector<SetId> order;
+    for (const auto& list : lists)
+      for (const SetId set : list)
+        if (++uses[set] == 1) order.push_back(set);
+    for (const SetId set : order) {
+      const Set& what = problem_.sets_[set];
+      if (uses[set] < 2 || what.operation != Operation::plain || what.members.size() < 2) continue;
+      positions.emplace(set, shared.size());
+      shared.push_back(set);
+    }
+  };
+  find(problem_.needs_, shared_needs_, need_positions_);
+  find(problem_.forbids_, shared_forbids_, forbid_positions_);
+}
 
-  // Strings first: the table of providers has to be large enough for all of them.
-  std::vector<Id> set_ids(sets_.size());
-  for (std::size_t i = 0; i < sets_.size(); ++i) {
-    const Set& set = sets_[i];
+/// That only one of a name is chosen would take a rule for each pair. Instead each candidate fixes
+/// the bits of its number: two candidates differ in one bit at least. A bit is a package that is
+/// there or not.
+void SatProblem::Translation::number_candidates() {
+  for (PackageId package = 0; package < problem_.names_.size(); ++package)
+    by_name_[problem_.names_[package]].push_back(package);
+  for (const auto& [name, members] : by_name_) {
+    if (members.size() < 2) continue;
+    const auto count = static_cast<std::size_t>(std::bit_width(members.size() - 1));
+    digits_.emplace(name, Digits{bit_count_, count});
+    bit_count_ += count;
+  }
+}
+
+/// All strings come first: the table of providers has to be large enough for them.
+void SatProblem::Translation::name_sets() {
+  set_ids_.resize(problem_.sets_.size());
+  for (std::size_t i = 0; i < set_ids_.size(); ++i) {
+    const Set& set = problem_.sets_[i];
     if (set.operation == Operation::plain) {
-      set_ids[i] = text_id(pool, 's', i);
+      set_ids_[i] = text_id(pool_, 's', i);
       continue;
     }
     const int flags = set.operation == Operation::both     ? REL_AND
                       : set.operation == Operation::either ? REL_OR
                                                            : REL_COND;
-    set_ids[i] = pool_rel2id(pool, set_ids[set.left], set_ids[set.right], flags, 1);
+    set_ids_[i] = pool_rel2id(pool_, set_ids_[set.left], set_ids_[set.right], flags, 1);
   }
-  // That of one name only one is chosen would take a rule for each pair. Instead each candidate
-  // fixes the bits of its number: two candidates differ in one bit at least. Bits are packages
-  // that are there or not; they come below the others, so that nothing is decided by them.
-  std::map<std::uint32_t, std::vector<PackageId>> by_name;
-  for (PackageId package = 0; package < names_.size(); ++package) by_name[names_[package]].push_back(package);
-  struct Digits {
-    int first_bit = 0;
-    int bits = 0;
-  };
-  std::unordered_map<std::uint32_t, Digits> digits;
-  int bit_count = 0;
-  for (const auto& [name, members] : by_name) {
-    if (members.size() < 2) continue;
-    const int bits = static_cast<int>(std::bit_width(members.size() - 1));
-    digits.emplace(name, Digits{bit_count, bits});
-    bit_count += bits;
+}
+
+Solvable* SatProblem::Translation::prepare(Id id, Id name) {
+  Solvable* solvable = pool_id2solvable(pool_, id);
+  solvable->name = name;
+  solvable->arch = ARCH_NOARCH;
+  solvable->evr = ID_EMPTY;
+  return solvable;
+}
+
+void SatProblem::Translation::add_packages() {
+  for (std::size_t i = 0; i < shared_needs_.size(); ++i) need_ids_.push_back(text_id(pool_, 'r', i));
+  for (std::size_t i = 0; i < shared_forbids_.size(); ++i) forbid_ids_.push_back(text_id(pool_, 'c', i));
+  for (std::size_t i = 0; i < bit_count_; ++i) bit_ids_.push_back(text_id(pool_, 'b', i));
+  bits_.emplace(repo_, bit_count_);
+  forbids_.emplace(repo_, shared_forbids_.size());
+  needs_.emplace(repo_, shared_needs_.size());
+  packages_.emplace(repo_, problem_.names_.size());
+  for (std::size_t i = 0; i < shared_needs_.size(); ++i)
+    need(prepare(needs_->at(i), need_ids_[i]), set_ids_[shared_needs_[i]]);
+  for (std::size_t i = 0; i < shared_forbids_.size(); ++i)
+    forbid(prepare(forbids_->at(i), forbid_ids_[i]), set_ids_[shared_forbids_[i]]);
+  for (PackageId package = 0; package < problem_.names_.size(); ++package) {
+    Solvable* solvable = prepare(packages_->at(package), text_id(pool_, 'n', problem_.names_[package]));
+    solvable->evr = pool_str2id(pool_, std::to_string(problem_.preferences_[package]).c_str(), 1);
+    for (const SetId set : problem_.needs_[package]) {
+      const auto shared = need_positions_.find(set);
+      need(solvable, shared == need_positions_.end() ? set_ids_[set] : need_ids_[shared->second]);
+    }
+    for (const SetId set : problem_.forbids_[package]) {
+      const auto shared = forbid_positions_.find(set);
+      if (shared == forbid_positions_.end()) forbid(solvable, set_ids_[set]);
+      else need(solvable, forbid_ids_[shared->second]);
+    }
   }
-  const Id bit_block = bit_count == 0 ? 0 : repo_add_solvable_block(repo, bit_count);
-  std::vector<Id> bit_ids(static_cast<std::size_t>(bit_count));
-  for (int i = 0; i < bit_count; ++i) {
-    Solvable* bit = pool_id2solvable(pool, bit_block + i);
-    bit->name = bit_ids[static_cast<std::size_t>(i)] = text_id(pool, 'b', static_cast<std::size_t>(i));
-    bit->arch = ARCH_NOARCH;
-    bit->evr = ID_EMPTY;
-  }
-  const auto count = static_cast<int>(names_.size());
-  const Id first = count == 0 ? 0 : repo_add_solvable_block(repo, count);
-  // libsolv walks its rules from the highest solvable down, so the numbers are turned round: what
-  // was added first gets decided first.
-  const auto to_solvable = [&](PackageId package) { return first + (count - 1 - static_cast<int>(package)); };
-  for (PackageId package = 0; package < names_.size(); ++package) {
-    Solvable* solvable = pool_id2solvable(pool, to_solvable(package));
-    solvable->name = text_id(pool, 'n', names_[package]);
-    solvable->arch = ARCH_NOARCH;
-    solvable->evr = pool_str2id(pool, std::to_string(preferences_[package]).c_str(), 1);
-    for (const SetId set : needs_[package])
-      solvable->dep_requires = repo_addid_dep(repo, solvable->dep_requires, set_ids[set], 0);
-    for (const SetId set : forbids_[package])
-      solvable->dep_conflicts = repo_addid_dep(repo, solvable->dep_conflicts, set_ids[set], 0);
-  }
-  for (const auto& [name, members] : by_name) {
-    const auto found = digits.find(name);
-    if (found == digits.end()) continue;
+}
+
+void SatProblem::Translation::add_bits() {
+  for (std::size_t i = 0; i < bit_count_; ++i) prepare(bits_->at(i), bit_ids_[i]);
+  for (const auto& [name, digits] : digits_) {
+    const auto& members = by_name_.at(name);
     for (std::size_t number = 0; number < members.size(); ++number) {
-      Solvable* solvable = pool_id2solvable(pool, to_solvable(members[number]));
-      for (int bit = 0; bit < found->second.bits; ++bit) {
-        const Id id = bit_ids[static_cast<std::size_t>(found->second.first_bit + bit)];
-        Offset& list = ((number >> bit) & 1U) != 0 ? solvable->dep_requires : solvable->dep_conflicts;
-        list = repo_addid_dep(repo, list, id, 0);
+      Solvable* solvable = pool_id2solvable(pool_, packages_->at(members[number]));
+      for (std::size_t bit = 0; bit < digits.count; ++bit) {
+        const Id id = bit_ids_[digits.first + bit];
+        if (((number >> bit) & 1U) != 0) need(solvable, id);
+        else forbid(solvable, id);
       }
     }
   }
-  pool_createwhatprovides(pool);
+}
+
+void SatProblem::Translation::provide(Id what, const std::vector<Id>& solvables) {
   IdQueue providers;
-  const auto provide = [&](Id id, const std::vector<PackageId>& members) {
-    providers.clear();
+  for (const Id id : solvables) providers.push(id);
+  pool_set_whatprovides(pool_, what, pool_queuetowhatprovides(pool_, providers.get()));
+}
+
+void SatProblem::Translation::fill_providers() {
+  const auto to_ids = [&](const std::vector<PackageId>& members) {
+    std::vector<Id> ids;
     // Ascending for libsolv means descending for us.
-    for (auto it = members.rbegin(); it != members.rend(); ++it) providers.push(to_solvable(*it));
-    pool_set_whatprovides(pool, id, pool_queuetowhatprovides(pool, providers.get()));
+    for (auto it = members.rbegin(); it != members.rend(); ++it) ids.push_back(packages_->at(*it));
+    return ids;
   };
-  for (std::size_t i = 0; i < sets_.size(); ++i)
-    if (sets_[i].operation == Operation::plain) provide(set_ids[i], sets_[i].members);
-  for (const auto& [name, members] : by_name) provide(text_id(pool, 'n', name), members);
+  for (std::size_t i = 0; i < set_ids_.size(); ++i)
+    if (problem_.sets_[i].operation == Operation::plain) provide(set_ids_[i], to_ids(problem_.sets_[i].members));
+  for (const auto& [name, members] : by_name_) provide(text_id(pool_, 'n', name), to_ids(members));
+  for (std::size_t i = 0; i < shared_needs_.size(); ++i) provide(need_ids_[i], {needs_->at(i)});
+  for (std::size_t i = 0; i < shared_forbids_.size(); ++i) provide(forbid_ids_[i], {forbids_->at(i)});
+  for (std::size_t i = 0; i < bit_count_; ++i) provide(bit_ids_[i], {bits_->at(i)});
+}
 
-  for (int i = 0; i < bit_count; ++i) {
-    providers.clear();
-    providers.push(bit_block + i);
-    pool_set_whatprovides(pool, bit_ids[static_cast<std::size_t>(i)], pool_queuetowhatprovides(pool, providers.get()));
-  }
-
+std::optional<std::vector<SatProblem::PackageId>> SatProblem::Translation::solve() {
   IdQueue jobs;
-  // Tells libsolv not to add its rules for pairs.
+  // Tells libsolv not to add its own rules for pairs of one name.
   jobs.push(SOLVER_MULTIVERSION | SOLVER_SOLVABLE_ALL, 0);
-  for (const Job& job : jobs_)
-    jobs.push(SOLVER_INSTALL | SOLVER_SOLVABLE_PROVIDES | (job.weak ? SOLVER_WEAK : 0), set_ids[job.set]);
-  const std::unique_ptr<Solver, SolverDeleter> solver(solver_create(pool));
+  for (const Job& job : problem_.jobs_)
+    jobs.push(SOLVER_INSTALL | SOLVER_SOLVABLE_PROVIDES | (job.weak ? SOLVER_WEAK : 0), set_ids_[job.set]);
+  const std::unique_ptr<Solver, SolverDeleter> solver(solver_create(pool_));
   if (solver_solve(solver.get(), jobs.get()) != 0) return std::nullopt;
   IdQueue decisions;
   solver_get_decisionqueue(solver.get(), decisions.get());
   std::vector<PackageId> chosen;
   for (int i = 0; i < decisions.size(); ++i)
-    if (decisions[i] >= first && decisions[i] < first + count && count != 0)
-      chosen.push_back(static_cast<PackageId>(first + count - 1 - decisions[i]));
+    if (packages_->has(decisions[i])) chosen.push_back(static_cast<PackageId>(packages_->position(decisions[i])));
   std::sort(chosen.begin(), chosen.end());
   return chosen;
 }
+
+std::optional<std::vector<SatProblem::PackageId>> SatProblem::solve() const { return Translation(*this).solve(); }
 
 }  // namespace envtool::solving

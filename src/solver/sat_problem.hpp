@@ -37,6 +37,7 @@ class SatProblem {
   std::size_t package_count() const { return names_.size(); }
 
  private:
+  class Translation;
   enum class Operation : std::uint8_t { plain, both, either, when };
   struct Set {
     Operation operation = Operation::plain;
