@@ -137,7 +137,9 @@ class Extraction {
     // A time that the file system cannot hold is no reason to refuse the file.
     static_cast<void>(::futimens(fd.get(), times.data()));
     // Network file systems and quotas report a failed write as late as here.
+    const int injected = failpoint("archive.close");
     if (::close(fd.release()) != 0 && errno != EINTR) write_failed(path, errno);
+    if (injected != 0) write_failed(path, injected);
     entries_.push_back({path, ExtractedEntry::Type::file, member.size, hasher_.finish(), {}});
   }
 
@@ -157,7 +159,7 @@ class Extraction {
   }
 
   void write_piece(int fd, const std::string& path, std::string_view piece) {
-    if (const int error_number = failpoint("extract-write")) write_failed(path, error_number);
+    if (const int error_number = failpoint("archive.write")) write_failed(path, error_number);
     while (!piece.empty()) {
       const ssize_t done = ::write(fd, piece.data(), piece.size());
       if (done < 0 && errno == EINTR) continue;

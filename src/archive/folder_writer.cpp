@@ -9,6 +9,7 @@
 
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
+#include "envtool/os/failpoint.hpp"
 #include "member_path.hpp"
 
 namespace envtool {
@@ -88,6 +89,7 @@ int FolderWriter::directory(std::string_view path) {
     FileDescriptor fd(try_open_directory(path));
     if (!fd) {
       if (errno != ENOENT) fail("open", path, errno);
+      if (const int error_number = failpoint("archive.mkdir")) fail("create", path, error_number);
       const int parent = directory(parent_path(path));
       if (::mkdirat(parent, std::string(leaf_name(path)).c_str(), 0777) != 0) fail("create", path, errno);
       ++directories_made_;
@@ -105,6 +107,7 @@ int FolderWriter::directory(std::string_view path) {
 void FolderWriter::make_directory(const std::string& path) { directory(path); }
 
 FileDescriptor FolderWriter::create_file(const std::string& path, bool executable) {
+  if (const int error_number = failpoint("archive.create")) fail("create", path, error_number);
   const int parent = directory(parent_path(path));
   FileDescriptor fd(::openat(parent, std::string(leaf_name(path)).c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, executable ? 0777 : 0666));

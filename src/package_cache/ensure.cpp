@@ -116,7 +116,11 @@ class EnsureRun {
       obtain(pending);
     }
     std::vector<CachedPackage> packages;
-    for (const std::size_t item : item_of_record_) packages.push_back(*items_[item].package);
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      packages.push_back(*items_[item_of_record_[i]].package);
+      // Two records may be about the same content; each gets its own origin back.
+      packages.back().record = completed(records[i], packages.back().record);
+    }
     const auto lease = std::make_shared<const std::vector<std::shared_ptr<const void>>>(std::move(leases_));
     for (CachedPackage& package : packages) package.lease = lease;
     return packages;

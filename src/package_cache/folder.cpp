@@ -22,6 +22,8 @@ bool CacheFolder::prepare() const {
     make_directories(path);
     if (!is_writable()) return false;
     make_directories(temporary());
+    // In a shared cache it may be another user's.
+    if (::faccessat(AT_FDCWD, temporary().c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) return false;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::no_space) throw;
     return false;
