@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 
 #include "archive_name.hpp"
 #include "brackets.hpp"
@@ -8,9 +7,7 @@
 #include "envtool/base/text.hpp"
 #include "envtool/base/url.hpp"
 #include "envtool/specs/match_spec.hpp"
-#include "envtool/specs/package_name.hpp"
 #include "match_spec_parser.hpp"
-#include "when_expression.hpp"
 
 namespace envtool {
 
@@ -45,16 +42,10 @@ class SpecParser {
   std::size_t find_brackets() const;
   void parse_positional(std::string_view text);
   std::string_view take_channel(std::string_view text);
-  void set_channel(std::string_view text);
   std::size_t name_length(std::string_view text) const;
   void set_name(std::string_view name);
   void set_version_and_build(std::string_view rest, bool has_space);
   VersionAndBuild split_version_and_build(std::string_view rest) const;
-  void set_build(std::string_view text);
-  void apply_fields(const std::vector<BracketField>& fields);
-  void apply(const BracketField& field);
-  void set_subdir(std::string_view text);
-  static std::vector<std::string> names_of(const BracketField& field);
 
   std::string_view text_;
   WhenAllowed when_allowed_;
@@ -101,7 +92,7 @@ MatchSpec SpecParser::parse() {
       fail_before_colons(rest);
       throw;
     }
-    apply_fields(fields);
+    apply_fields(spec_, fields, when_allowed_);
     const std::string_view after = strip(rest.substr(end));
     if (after.starts_with(':')) {
       fail_before_colons(rest);
@@ -153,7 +144,7 @@ bool SpecParser::parse_archive() {
   }
   if (colons != std::string_view::npos) {
     // `channel::name-version-build.conda`, conda's distribution strings.
-    set_channel(strip(location.substr(0, colons)));
+    set_channel(spec_, strip(location.substr(0, colons)));
     spec_.fn = std::string(strip(location.substr(colons + 2)));
     parse_archive_file(spec_.fn, false);
   } else if (is_url) {
@@ -189,7 +180,7 @@ void SpecParser::parse_archive_file(std::string_view file_name, bool is_location
   }
   set_name(parts->name);
   spec_.version = VersionSpec::equal_to(Version::parse(parts->version));
-  set_build(parts->build);
+  set_build(spec_, parts->build);
 }
 
 void SpecParser::parse_hash(std::string_view hash) {
@@ -239,34 +230,9 @@ std::string_view SpecParser::take_channel(std::string_view text) {
     }
   }
   if (previous != std::string_view::npos) {
-    set_channel(strip(left.substr(0, previous)));
+    set_channel(spec_, strip(left.substr(0, previous)));
   }
   return strip(text.substr(colon + 1));
-}
-
-void SpecParser::set_channel(std::string_view text) {
-  const bool is_url = Url::looks_like_url(text);
-  const std::string normal = is_url ? Url::parse(text).without_fragment().with_credentials().reveal() : std::string(text);
-  std::string_view channel = normal;
-  const std::string_view subdir = take_subdir(channel);
-  channel = strip(channel);
-  if (!subdir.empty()) {
-    spec_.subdir = std::string(subdir);
-  }
-  if (is_url) {
-    Url::parse(channel);  // a template such as `https://` plus a subdir has no host
-  } else if (!looks_like_path(channel) && !(channel.starts_with('^') && channel.ends_with('$'))) {
-    for (char c : channel) {
-      if (!is_letter(c) && !is_digit(c) && std::string_view("-_./*+!%~@").find(c) == std::string_view::npos) {
-        throw SpecProblem("the channel " + quoted(channel) + " contains " + quoted(std::string_view(&c, 1)));
-      }
-    }
-  }
-  if (std::any_of(channel.begin(), channel.end(),
-                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
-    throw SpecProblem("the channel " + quoted(channel) + " contains a control character");
-  }
-  spec_.channel = channel == "*" ? std::string() : std::string(channel);
 }
 
 std::size_t SpecParser::name_length(std::string_view text) const {
@@ -315,6 +281,9 @@ void SpecParser::set_name(std::string_view name) {
     throw SpecProblem("the package name is longer than " + std::to_string(longest_name) + " characters");
   }
   spec_.name = to_lower(name);
+  if (has_archive_extension(spec_.name)) {
+    throw SpecProblem(quoted(name) + " is not a package name: it ends like a package file");
+  }
   if (has_glob && spec_.name != "*") {
     spec_.name_matcher = StringMatcher::parse(name);
   }
@@ -395,189 +364,7 @@ void SpecParser::set_version_and_build(std::string_view rest, bool has_space) {
   }
   spec_.version = VersionSpec::parse(parts.version);
   if (parts.has_build) {
-    set_build(parts.build);
-  }
-}
-
-void SpecParser::set_build(std::string_view text) {
-  const std::string_view build = strip(text);
-  if (build.empty()) {
-    throw SpecProblem("the build string is missing after `=`");
-  }
-  if (!(build.starts_with('^') && build.ends_with('$'))) {
-    for (char c : build) {
-      if (!is_letter(c) && !is_digit(c) && std::string_view("._+*-").find(c) == std::string_view::npos) {
-        throw SpecProblem(quoted(build) + " is not a build string: it contains " + quoted(std::string_view(&c, 1)),
-                          is_space(c) ? "a spec has at most three parts: name, version and build" : "");
-      }
-    }
-  } else if (std::any_of(build.begin(), build.end(), is_space)) {
-    throw SpecProblem("the build string " + quoted(build) + " contains a space");
-  }
-  spec_.build = build == "*" ? StringMatcher() : StringMatcher::parse(build);
-}
-
-void SpecParser::set_subdir(std::string_view text) {
-  const std::string subdir = is_pattern(text) && text.front() == '^' ? std::string(text) : to_lower(text);
-  if (!is_pattern(subdir) && !is_valid_subdir(subdir)) {
-    throw SpecProblem(quoted(text) + " is not a subdir", "subdirs are named like `linux-64` or `noarch`");
-  }
-  StringMatcher::parse(subdir);  // throws for a bad regular expression
-  spec_.subdir = subdir == "*" ? std::string() : subdir;
-}
-
-std::vector<std::string> SpecParser::names_of(const BracketField& field) {
-  std::vector<std::string> names;
-  for (const std::string& element : field.is_list ? field.list : std::vector<std::string>{field.value}) {
-    names.emplace_back(strip(element));
-  }
-  return names;
-}
-
-void sort_unique(std::vector<std::string>& names) {
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-}
-
-/// CEP 44: `[a-z0-9_.+-]{1,64}`.
-bool is_group_name(std::string_view name) {
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return is_lower(c) || is_digit(c) || c == '_' || c == '.' || c == '+' || c == '-';
-  });
-}
-
-/// CEP 45: `[a-z0-9_*]+(:[a-z0-9_*]+)?`.
-bool is_flag_pattern(std::string_view flag) {
-  const std::size_t colon = flag.find(':');
-  const auto is_part = [](std::string_view part) {
-    return !part.empty() && std::all_of(part.begin(), part.end(), [](char c) {
-      return is_lower(c) || is_digit(c) || c == '_' || c == '*';
-    });
-  };
-  return is_part(flag.substr(0, colon)) && (colon == std::string_view::npos || is_part(flag.substr(colon + 1)));
-}
-
-constexpr std::array<std::string_view, 19> field_names = {
-    "name",     "version",        "build",    "build_number",   "channel",  "subdir", "md5",
-    "sha256",   "url",            "fn",       "license",        "license_family", "features",
-    "track_features", "size",     "timestamp", "extras",        "flags",    "when"};
-
-[[noreturn]] void fail_unknown_key(std::string_view key) {
-  const std::string why = quoted(key) + " is not a field that a spec can ask for";
-  if (key == "optional" || key == "target") {
-    throw SpecProblem(why, "it was internal to old versions of conda; leave it out");
-  }
-  const std::vector<std::string> known(field_names.begin(), field_names.end());
-  const std::vector<std::string> near = closest_matches(key, known);
-  if (!near.empty()) {
-    throw SpecProblem(why, "did you mean `" + join(near, "` or `") + "`?");
-  }
-  throw SpecProblem(why, "the fields are " + join(known, ", "));
-}
-
-void SpecParser::apply_fields(const std::vector<BracketField>& fields) {
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (fields[i].key == fields[j].key) {
-        throw SpecProblem(quoted(fields[i].key) + " is given more than once");
-      }
-    }
-  }
-  // A subdir of its own wins over one at the end of the channel, whatever their order.
-  for (const BracketField& field : fields) {
-    if (field.key != "subdir") {
-      apply(field);
-    }
-  }
-  for (const BracketField& field : fields) {
-    if (field.key == "subdir") {
-      apply(field);
-    }
-  }
-}
-
-void SpecParser::apply(const BracketField& field) {
-  const std::string_view key = field.key;
-  if (std::find(field_names.begin(), field_names.end(), key) == field_names.end()) {
-    fail_unknown_key(key);
-  }
-  if (field.is_list && key != "extras" && key != "flags" && key != "track_features") {
-    throw SpecProblem(quoted(key) + " takes a single value, not a list");
-  }
-  const std::string_view value = strip(field.value);
-  if (key == "name") {
-    return;  // CEP 29: the name stands before the brackets, a second one is ignored
-  }
-  if (key == "version") {
-    spec_.version = VersionSpec::parse(value);
-  } else if (key == "build") {
-    set_build(value);
-  } else if (key == "build_number" || key == "size" || key == "timestamp") {
-    const VersionSpec number = VersionSpec::parse(value);
-    std::optional<VersionSpec>& target = key == "size"        ? spec_.size
-                                         : key == "timestamp" ? spec_.timestamp
-                                                              : spec_.build_number;
-    target = number.is_any() ? std::nullopt : std::optional<VersionSpec>(number);
-  } else if (key == "channel") {
-    set_channel(value);
-  } else if (key == "subdir") {
-    set_subdir(value);
-  } else if (key == "md5") {
-    spec_.md5 = Md5::parse(value);
-    if (!spec_.md5) {
-      throw SpecProblem(quoted(value) + " is not an MD5 sum", "an MD5 sum has 32 hexadecimal digits");
-    }
-  } else if (key == "sha256") {
-    spec_.sha256 = Sha256::parse(value);
-    if (!spec_.sha256) {
-      throw SpecProblem(quoted(value) + " is not a SHA-256 sum", "a SHA-256 sum has 64 hexadecimal digits");
-    }
-  } else if (key == "url") {
-    spec_.url = std::string(value);
-    if (Url::looks_like_url(value)) {
-      Url::parse(value);  // throws for nonsense
-    }
-  } else if (key == "fn") {
-    spec_.fn = std::string(value);
-  } else if (key == "license") {
-    spec_.license = StringMatcher::parse(value);
-  } else if (key == "license_family") {
-    spec_.license_family = StringMatcher::parse(value);
-  } else if (key == "features") {
-    spec_.features = StringMatcher::parse(value);
-  } else if (key == "track_features") {
-    spec_.track_features.clear();
-    for (const std::string& element : names_of(field)) {
-      for (std::string_view part : split(element, ',')) {
-        for (std::string_view word : split_whitespace(part)) {
-          spec_.track_features.emplace_back(word);
-        }
-      }
-    }
-    sort_unique(spec_.track_features);
-  } else if (key == "extras") {
-    spec_.extras = names_of(field);
-    for (const std::string& group : spec_.extras) {
-      if (!is_group_name(group)) {
-        throw SpecProblem(quoted(group) + " is not the name of an optional group",
-                          "such names consist of `a-z`, `0-9`, `_`, `.`, `+` and `-`; lists are written `[a,b]`");
-      }
-    }
-    sort_unique(spec_.extras);
-  } else if (key == "flags") {
-    spec_.flags = names_of(field);
-    for (const std::string& flag : spec_.flags) {
-      if (!is_flag_pattern(flag)) {
-        throw SpecProblem(quoted(flag) + " is not a flag",
-                          "flags are written like `cuda` or `blas:mkl`, with `*` for any text; lists like `[a,b]`");
-      }
-    }
-    sort_unique(spec_.flags);
-  } else if (key == "when") {
-    if (when_allowed_ == WhenAllowed::no) {
-      throw SpecProblem("a condition cannot have a condition of its own");
-    }
-    spec_.when = checked_when(value);
+    set_build(spec_, parts.build);
   }
 }
 

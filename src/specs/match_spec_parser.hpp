@@ -2,7 +2,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "brackets.hpp"
 #include "envtool/specs/match_spec.hpp"
 
 namespace envtool {
@@ -12,6 +14,13 @@ enum class WhenAllowed { no, yes };
 
 /// `MatchSpec::parse`.
 MatchSpec parse_match_spec(std::string_view text, WhenAllowed when_allowed);
+
+/// Fills `channel` and `subdir` from what stands before `::` or behind `channel=`. Throws `SpecProblem`.
+void set_channel(MatchSpec& spec, std::string_view text);
+/// Checks and fills `build`. Throws `SpecProblem`.
+void set_build(MatchSpec& spec, std::string_view text);
+/// Fills the fields of the square brackets, which win over the positional parts. Throws `SpecProblem`.
+void apply_fields(MatchSpec& spec, const std::vector<BracketField>& fields, WhenAllowed when_allowed);
 
 /// A URL without credentials and fragment; any other text unchanged.
 std::string printable_location(std::string_view text);
