@@ -1,6 +1,5 @@
 """Channels and packages that are not what they should be: refused, said clearly, nothing left behind."""
 import json
-import pathlib
 import shutil
 import socket
 import time
@@ -88,12 +87,18 @@ class Channels(ChannelTest):
         channel = self.small_channel()
         path = channel / "noarch/repodata.json"
         good = path.read_text()
-        for text in (good[:len(good) // 2], good[:-1], "", "[]", "null", '{"packages": []}', '{"packages": {"p": 3}}',
-                     '{"packages": {"p-1.0-0.tar.bz2": {"name": "p", "version": 1}}}', "{" * 100000, '\ufeff{"packages":'):
+        for text in (good[:len(good) // 2], good[:-1], "[]", "null", '{"packages": []}', "{" * 100000, '\ufeff{"packages":'):
             with self.subTest(text=text[:60]):
                 path.write_text(text)
                 error, _ = self.fails(channel)
                 self.assertIn("noarch", error)
+
+    def test_records_without_sense_are_no_packages(self):
+        channel = self.small_channel()
+        for text in ('{"packages": {"p": 3}}', '{"packages": {"p-1.0-0.tar.bz2": {"name": "p", "version": 1}}}'):
+            with self.subTest(text=text):
+                (channel / "noarch/repodata.json").write_text(text)
+                self.fails(channel, name="PackagesNotFoundError")
 
     def test_one_bad_record_does_not_spoil_the_others(self):
         channel = self.small_channel()
@@ -214,11 +219,16 @@ class Patience(CliTest):
         self.assertLess(time.monotonic() - started, 30)
 
     def test_server_comes_back(self):
-        # The package is not there at first; nginx answers 404 only until it is.
         channel = write_channel(self.work / "channel", Package("p", files={"share/p": "p"}))
-        with http_channel(channel) as server:
-            self.envtool("create", "-y", "-n", "x", "-c", server, "--override-channels", "p")
-        self.assertTrue(pathlib.Path(self.prefix("x") / "share/p").is_file())
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+        process = self.start("create", "-y", "-n", "x", "-c", f"http://127.0.0.1:{port}", "--override-channels", "p")
+        self.addCleanup(support.end, process)
+        time.sleep(0.5)
+        with http_channel(channel, "--port", port):
+            self.assertEqual(process.wait(timeout=60), 0)
+        self.assertTrue((self.prefix("x") / "share/p").is_file())
 
 
 if __name__ == "__main__":
