@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "compile_python.hpp"
 #include "envtool/base/error.hpp"
@@ -77,7 +78,7 @@ void ChangeBuilder::stage_files() {
   reporter_.on_stage_start(plan_.files.size());
   parallel_for(
       plan_.files.size(), thread_count(options_.threads, plan_.files.size()), stop_,
-      [&](std::size_t i) {
+      [&](std::size_t i, unsigned) {
         recipes[i] = file_recipe(plan_, plan_.files[i]);
         const std::string slot = slot_path(slots[i]);
         staged_[i] = stage_file(recipes[i], plan_.prefix, slot, options_.link);
@@ -327,10 +328,12 @@ void ChangeBuilder::settle_old_files() {
                                                   : question.step->before.type == Found::Type::file;
     if (wanted) to_read.push_back(i);
   }
-  parallel_for(to_read.size(), thread_count(options_.threads, to_read.size()), stop_, [&](std::size_t i) {
-    // One of its own: the shared root keeps one folder open at a time.
-    PrefixRoot root(prefix_.path());
-    digests[to_read[i]] = root.file_digest(questions_[to_read[i]].step->path);
+  const unsigned threads = thread_count(options_.threads, to_read.size());
+  // One root each: a root keeps one folder open at a time.
+  std::vector<std::unique_ptr<PrefixRoot>> roots(threads);
+  parallel_for(to_read.size(), threads, stop_, [&](std::size_t i, unsigned worker) {
+    if (!roots[worker]) roots[worker] = std::make_unique<PrefixRoot>(prefix_.path());
+    digests[to_read[i]] = roots[worker]->file_digest(questions_[to_read[i]].step->path);
   });
   for (std::size_t i = 0; i < questions_.size(); ++i) {
     Question& question = questions_[i];

@@ -118,7 +118,8 @@ class Builder {
     const auto place = [&](std::size_t i) {
       staged_[i] = stage_file(file_recipe(plan_, plan_.files[i]), plan_.prefix, folder_ + "/" + plan_.files[i].target, options_.link);
     };
-    parallel_for(files.size(), thread_count(options_.threads, files.size()), stop_, [&](std::size_t i) { place(files[i]); },
+    parallel_for(files.size(), thread_count(options_.threads, files.size()), stop_,
+                 [&](std::size_t i, unsigned) { place(files[i]); },
                  [&](std::size_t done) { reporter_.on_stage_progress(done, plan_.files.size()); });
     for (std::size_t i : links) place(i);
     place_below_links(below_links);

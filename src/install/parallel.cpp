@@ -22,7 +22,8 @@ void throw_if_stopped(const std::stop_token& stop) {
   if (stop.stop_requested()) throw Error("interrupted", ErrorKind::interrupted);
 }
 
-void parallel_for(std::size_t count, unsigned threads, std::stop_token stop, const std::function<void(std::size_t)>& work,
+void parallel_for(std::size_t count, unsigned threads, std::stop_token stop,
+                  const std::function<void(std::size_t, unsigned)>& work,
                   const std::function<void(std::size_t)>& progress) {
   // Neighbours share a folder: chunks keep the threads out of each other's folders.
   constexpr std::size_t chunk = 64;
@@ -31,16 +32,16 @@ void parallel_for(std::size_t count, unsigned threads, std::stop_token stop, con
   std::exception_ptr first_error;
   std::mutex mutex;
 
-  const auto run = [&](bool is_caller) {
+  const auto run = [&](unsigned worker) {
     try {
       while (!failed.load(std::memory_order_relaxed)) {
         const std::size_t begin = next.fetch_add(chunk);
         if (begin >= count) return;
         throw_if_stopped(stop);
         const std::size_t end = std::min(begin + chunk, count);
-        for (std::size_t i = begin; i < end; ++i) work(i);
+        for (std::size_t i = begin; i < end; ++i) work(i, worker);
         const std::size_t total = done.fetch_add(end - begin) + (end - begin);
-        if (is_caller && progress) progress(total);
+        if (worker == 0 && progress) progress(total);
       }
     } catch (...) {
       const std::lock_guard lock(mutex);
@@ -53,12 +54,12 @@ void parallel_for(std::size_t count, unsigned threads, std::stop_token stop, con
     std::vector<std::jthread> helpers;
     for (unsigned i = 1; i < threads; ++i) {
       try {
-        helpers.emplace_back([&] { run(false); });
+        helpers.emplace_back([&run, i] { run(i); });
       } catch (const std::system_error&) {
         break;  // no more threads to be had: fewer do
       }
     }
-    run(true);
+    run(0);
   }
   if (first_error) std::rethrow_exception(first_error);
 }

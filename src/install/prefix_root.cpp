@@ -150,7 +150,7 @@ std::optional<std::string> PrefixRoot::file_digest(std::string_view path) {
   struct stat status{};
   if (!fd || fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   Hasher<Sha256> hasher;
-  const auto buffer = std::make_unique<std::array<char, 128 * 1024>>();
+  const auto buffer = std::make_unique_for_overwrite<std::array<char, 128 * 1024>>();
   for (;;) {
     const ssize_t got = read(fd.get(), buffer->data(), buffer->size());
     if (got < 0 && errno == EINTR) continue;
