@@ -87,6 +87,15 @@ std::vector<MatchSpec> earlier_wishes(const Existing& existing, const std::vecto
   return wishes;
 }
 
+/// A new minor version of Python is a new environment; nobody gets one by asking for something else.
+void pin_python_series(const Existing& existing, const std::vector<MatchSpec>& specs, std::vector<MatchSpec>& pins) {
+  const PrefixRecord* python = existing.data.find("python");
+  if (python == nullptr) return;
+  for (const MatchSpec& spec : specs)
+    if (spec.name == "python") return;
+  pins.push_back(MatchSpec::parse("python " + Version::parse(python->version).truncated(2).str() + ".*"));
+}
+
 /// Without the packages that were asked for (`--only-deps`), unless they were there before.
 void keep_only_dependencies(std::vector<RepoDataRecord>& records, const std::vector<MatchSpec>& specs,
                             const PrefixData* installed) {
@@ -157,6 +166,7 @@ Plan plan_create(const AppInputs& inputs, const Prefix& prefix, const Environmen
         throw Error("there is an environment already", ErrorKind::prefix_exists)
             .at(prefix.path())
             .hint("`--force` replaces it; `envtool install` or `envtool update` change it");
+      if (!choices.override_frozen) refuse_if_frozen(prefix);
       plan.replaces_existing = true;
     } else if (!is_directory(prefix.path()) || !list_directory(prefix.path()).empty()) {
       throw Error("the place of the new environment is taken", ErrorKind::prefix_exists)
@@ -217,6 +227,7 @@ Plan plan_install(const AppInputs& inputs, const Prefix& prefix, const Environme
     if (!choices.prune)
       for (MatchSpec& spec : earlier_wishes(existing, specs)) wishes.specs.push_back(std::move(spec));
     wishes.pins = all_pins(inputs, prefix, choices);
+    pin_python_series(existing, specs, wishes.pins);
     wishes.installed.records = existing.records();
     wishes.installed.freeze_all = choices.freeze_installed;
     wishes.installed.prune_orphans = choices.prune;
@@ -254,14 +265,8 @@ Plan plan_update(const AppInputs& inputs, const Prefix& prefix, const Environmen
   wishes.pins = all_pins(inputs, prefix, choices);
   wishes.installed.records = existing.records();
   wishes.installed.update_all = choices.update_all;
-  bool python_named = false;
-  for (const MatchSpec& spec : request.specs) {
-    wishes.installed.update.push_back(spec.name);
-    python_named = python_named || spec.name == "python";
-  }
-  // A new minor version of Python is a new environment; nobody gets one by updating something else.
-  if (const PrefixRecord* python = existing.data.find("python"); python != nullptr && !python_named)
-    wishes.pins.push_back(MatchSpec::parse("python " + Version::parse(python->version).truncated(2).str() + ".*"));
+  for (const MatchSpec& spec : request.specs) wishes.installed.update.push_back(spec.name);
+  pin_python_series(existing, request.specs, wishes.pins);
   const auto wanted = detail::solve_wishes(inputs, request.channels, request.platform, wishes, plan.warnings);
   add_requested(plan.requested, request.specs);
   plan.update_specs = texts(request.specs);

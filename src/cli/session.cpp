@@ -50,7 +50,7 @@ Settings load_settings(const CommandContext& context, const ChannelOptions& chan
   if (context.global.assume_yes) options.set("always_yes", "true");
   if (!channels.channel_priority.empty()) options.set("channel_priority", channels.channel_priority);
   layers.push_back(std::move(options));
-  Settings settings = merge(layers, {environment.home, environment.working_directory});
+  Settings settings = merge(layers, {environment.home, environment.working_directory, environment.all()});
   if (channels.repodata_ttl) settings.repodata_ttl = std::chrono::seconds(*channels.repodata_ttl);
   settings.use_index_cache = channels.use_index_cache;
   if (!context.global.quiet && !context.global.json)

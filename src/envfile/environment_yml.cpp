@@ -6,7 +6,7 @@
 #include "envtool/envfile/environment_spec.hpp"
 #include "envtool/specs/package_name.hpp"
 #include "selectors.hpp"
-#include "yaml_document.hpp"
+#include "envtool/yaml/yaml_document.hpp"
 
 namespace envtool {
 namespace {

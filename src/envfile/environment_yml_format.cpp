@@ -1,7 +1,7 @@
 #include "envtool/base/text.hpp"
 #include "envtool/base/url.hpp"
 #include "envtool/envfile/environment_spec.hpp"
-#include "yaml_document.hpp"
+#include "envtool/yaml/yaml_document.hpp"
 
 namespace envtool {
 namespace {

@@ -6,7 +6,7 @@
 #include "envtool/base/text.hpp"
 #include "envtool/lockfile/conda_lock.hpp"
 #include "envtool/specs/package_name.hpp"
-#include "yaml_document.hpp"
+#include "envtool/yaml/yaml_document.hpp"
 
 namespace envtool {
 namespace {

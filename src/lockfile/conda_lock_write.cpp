@@ -4,7 +4,7 @@
 #include "envtool/base/text.hpp"
 #include "envtool/lockfile/conda_lock.hpp"
 #include "ordering.hpp"
-#include "yaml_document.hpp"
+#include "envtool/yaml/yaml_document.hpp"
 
 namespace envtool {
 namespace {

@@ -4,7 +4,7 @@
 #include "envtool/base/text.hpp"
 #include "envtool/settings/settings.hpp"
 #include "keys.hpp"
-#include "yaml_document.hpp"
+#include "envtool/yaml/yaml_document.hpp"
 
 namespace envtool {
 

@@ -28,7 +28,7 @@ LONGEST_FILE = 800
 OWNERS = {
     "openssl/": {"base"},
     "nlohmann/": {"records", "transaction", "prefix", "package_cache", "install", "app", "cli"},
-    "yaml-cpp/": {"envfile", "lockfile", "settings"},
+    "yaml-cpp/": {"yaml"},
     "solv/": {"solver"},
     "spdlog/": {"os"},
     "curl/": {"download"},

@@ -11,9 +11,10 @@ namespace {
 enum class Verb { install, update };
 
 int run_change(const CommandContext& context, SolvingOptions options, Verb verb) {
-  // The prefix is needed for its own configuration file, and a file may name it.
+  use_default_file(context, options);
   Settings settings = load_settings(context, options.channels);
   if (options.copy) settings.always_copy = true;
+  if (options.never_asks) settings.always_yes = true;
   TerminalReporter reporter(context.global);
   const AppInputs inputs{context.environment, settings, reporter, context.stop, context.command};
   const EnvironmentRequest request = load_request(options.request(), settings, context.environment);
@@ -56,6 +57,7 @@ void register_install(CLI::App& app, CommandContext& context) {
 
 void add_update_command(CLI::App& parent, CommandContext& context) {
   auto options = std::make_shared<SolvingOptions>();
+  options->never_asks = parent.get_name() == "env";
   auto* command = add_command(parent, context, "update", "Newer versions of the named packages, or of all", Verb::update, options);
   command->alias("upgrade");
   command->add_flag("-a,--all,--update-all", options->choices.update_all, "Update every package");

@@ -51,6 +51,7 @@ int run_run(const CommandContext& context, const RunOptions& options) {
   ActivationInput input = activation_input(shell, variables, settings.root_prefix, prefix.path());
   input.prompt.change = false;
   input.run_scripts = !options.no_scripts;
+  input.uppercase_variables = settings.uppercase_variables;
   const ActivationPlan plan = plan_activate(input, prefix.path());
   for (const std::string& text : plan.warnings) print_note("warning: " + escape_control(text));
   variables = variables_after(plan, std::move(variables));

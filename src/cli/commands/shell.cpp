@@ -38,6 +38,7 @@ ActivationInput input_for(const CommandContext& context, const Settings& setting
   input.prompt.change = settings.change_prompt;
   input.prompt.format = settings.env_prompt;
   input.run_scripts = !options.no_scripts;
+  input.uppercase_variables = settings.uppercase_variables;
   return input;
 }
 

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "envtool/os/files.hpp"
+
 namespace envtool {
 
 RequestOptions SolvingOptions::request() const {
@@ -13,6 +15,15 @@ RequestOptions SolvingOptions::request() const {
   request.platform = channels.platform;
   request.categories = categories;
   return request;
+}
+
+void use_default_file(const CommandContext& context, SolvingOptions& options) {
+  if (!options.never_asks || !options.files.empty() || !options.specs.empty()) return;
+  for (const char* name : {"environment.yml", "environment.yaml"})
+    if (exists(context.environment.working_directory + "/" + name)) {
+      options.files = {name};
+      return;
+    }
 }
 
 void add_solving_options(CLI::App& command, SolvingOptions& options) {

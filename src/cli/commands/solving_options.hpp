@@ -21,12 +21,16 @@ struct SolvingOptions {
   std::vector<std::string> categories;
   bool dry_run = false;
   bool copy = false;
+  /// conda's `env create` and `env update` take no confirmation, and read ./environment.yml.
+  bool never_asks = false;
   SolveChoices choices;
 
   RequestOptions request() const;
 };
 
 void add_solving_options(CLI::App& command, SolvingOptions& options);
+/// `env create` and `env update` without specs and files read `./environment.yml`.
+void use_default_file(const CommandContext& context, SolvingOptions& options);
 
 /// `create`, also as `env create`.
 void add_create_command(CLI::App& parent, CommandContext& context);

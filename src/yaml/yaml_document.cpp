@@ -1,4 +1,4 @@
-#include "yaml_document.hpp"
+#include "envtool/yaml/yaml_document.hpp"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>

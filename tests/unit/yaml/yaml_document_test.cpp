@@ -1,4 +1,4 @@
-#include "yaml_document.hpp"
+#include "envtool/yaml/yaml_document.hpp"
 
 #include <catch2/catch.hpp>
 

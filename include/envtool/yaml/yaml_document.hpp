@@ -9,9 +9,8 @@
 
 #include "envtool/base/error.hpp"
 
-// Bounded reading and plain writing of YAML for the libraries that own a YAML format. An internal
-// library without public headers: `envfile` and `lockfile` link it privately. It keeps yaml-cpp to
-// itself.
+// Bounded reading and plain writing of YAML for the libraries that own a YAML format; yaml-cpp stays
+// inside.
 
 namespace envtool {
 
