@@ -27,15 +27,25 @@ class CoreFinder {
   }
 
   SolveRequest run() {
+    // In an order of our own, so that the same wishes in another order give the same core.
     Wishes all;
     for (std::size_t i = 0; i < frozen_.size(); ++i) all.push_back({Wish::Kind::frozen, i});
-    for (std::size_t i = 0; i < request_.pins.size(); ++i) all.push_back({Wish::Kind::pin, i});
-    for (std::size_t i = 0; i < request_.specs.size(); ++i) all.push_back({Wish::Kind::spec, i});
+    for (const std::size_t i : by_text(request_.pins)) all.push_back({Wish::Kind::pin, i});
+    for (const std::size_t i : by_text(request_.specs)) all.push_back({Wish::Kind::spec, i});
     // The empty background is solvable: nothing wanted, nothing wrong.
     return make_request(shrink({}, {}, all));
   }
 
  private:
+  static std::vector<std::size_t> by_text(const std::vector<MatchSpec>& specs) {
+    std::vector<std::pair<std::string, std::size_t>> keyed;
+    for (std::size_t i = 0; i < specs.size(); ++i) keyed.emplace_back(specs[i].str(), i);
+    std::sort(keyed.begin(), keyed.end());
+    std::vector<std::size_t> order;
+    for (const auto& [text, index] : keyed) order.push_back(index);
+    return order;
+  }
+
   SolveRequest make_request(const Wishes& wishes) const {
     SolveRequest result;
     result.candidates = request_.candidates;

@@ -31,6 +31,7 @@ std::vector<MissingPackage> find_missing(const SolveRequest& request) {
       missing.push_back(std::move(entry));
     }
   }
+  std::sort(missing.begin(), missing.end(), [](const auto& a, const auto& b) { return a.spec < b.spec; });
   return missing;
 }
 
@@ -54,7 +55,7 @@ class CaseSplit {
 
   std::vector<ConflictReason> tell(const Narrowing& narrowing, int depth) {
     const NameId name = choose(narrowing);
-    if (name == no_id || depth > 2) return {};
+    if (name == no_id || depth > 3 || attempts_ > max_attempts) return {};
     struct Group {
       Bits candidates;
       std::vector<ConflictReason> reasons;
@@ -63,9 +64,10 @@ class CaseSplit {
     std::vector<Group> groups;
     narrowing.alive(name).for_each([&](std::size_t local) {
       const CandidateId id = owner.first + static_cast<CandidateId>(local);
+      ++attempts_;
       Narrowing attempt = narrowing;
       std::vector<ConflictReason> reasons =
-          attempt.assume(id) ? tell(attempt, depth + 1) : ReasonTree(universe_, attempt).build();
+          attempt.assume(id) ? tell(attempt, depth + 1) : below_wishes(ReasonTree(universe_, attempt).build());
       for (Group& group : groups)
         if (same_but_for_package(group.reasons, reasons)) {
           group.candidates.set(local);
@@ -86,6 +88,20 @@ class CaseSplit {
   }
 
  private:
+  /// An explanation may take a moment, but only one.
+  static constexpr int max_attempts = 400;
+
+  /// The wishes have been told above the cases.
+  static std::vector<ConflictReason> below_wishes(std::vector<ConflictReason> reasons) {
+    std::vector<ConflictReason> below;
+    for (auto& reason : reasons)
+      if (reason.kind == ConflictReason::Kind::requested || reason.kind == ConflictReason::Kind::frozen)
+        for (auto& cause : reason.causes) below.push_back(std::move(cause));
+      else
+        below.push_back(std::move(reason));
+    return below;
+  }
+
   /// The certain name with the fewest candidates left, at least two.
   NameId choose(const Narrowing& narrowing) const {
     NameId best = no_id;
@@ -101,6 +117,7 @@ class CaseSplit {
   }
 
   Universe& universe_;
+  int attempts_ = 0;
 };
 
 std::vector<ConflictReason> find_conflict(const SolveRequest& core) {

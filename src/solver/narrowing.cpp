@@ -13,6 +13,7 @@ void Narrowing::grow() {
   known_.resize(universe_.name_count());
   certain_.resize(universe_.name_count());
   queued_.resize(universe_.name_count());
+  conditional_.resize(universe_.name_count());
   needed_by_.resize(universe_.name_count(), no_id);
   certain_since_.resize(universe_.name_count());
   registered_.resize(universe_.candidate_count());
@@ -76,6 +77,10 @@ void Narrowing::register_candidate(CandidateId id) {
       Bits left = universe_.matching(spec_id);
       left &= alive_[name];
       support_[spec_id] = static_cast<std::uint32_t>(left.count());
+      // Those whose end has not been told around yet will be subtracted when it is.
+      for (const CandidateId dying : dying_)
+        if (universe_.candidate(dying).name == name && universe_.spec(spec_id).matching.test(universe_.local(dying)))
+          ++support_[spec_id];
     }
     dependents_[spec_id].push_back(id);
     if (support_[spec_id] == 0) {
@@ -107,7 +112,44 @@ void Narrowing::kill(CandidateId id, Cause::Kind why, std::uint32_t because) {
   dying_.push_back(id);
 }
 
+/// What is known by now: a name that must be installed and can only match, or one that cannot.
+std::optional<bool> Narrowing::condition_value(const Condition& condition) const {
+  if (condition.kind == Condition::Kind::atom) {
+    if (const auto value = universe_.condition_value(condition)) return value;
+    const NameId name = universe_.spec(condition.spec).name;
+    if (!is_known(name)) return std::nullopt;
+    const Bits& matching = universe_.matching(condition.spec);
+    if (!matching.intersects(alive_[name])) return false;
+    if (certain_[name] && matching.contains(alive_[name])) return true;
+    return std::nullopt;
+  }
+  const bool decides = condition.kind == Condition::Kind::any_of;
+  bool open = false;
+  for (const Condition& part : condition.parts) {
+    const auto value = condition_value(part);
+    if (!value) open = true;
+    else if (*value == decides) return decides;
+  }
+  if (open) return std::nullopt;
+  return !decides;
+}
+
 void Narrowing::settle() {
+  std::uint32_t seen = ~std::uint32_t{0};
+  for (;;) {
+    settle_unconditional();
+    if (failed_ || conditional_names_.empty() || seen == clock_) return;
+    // Anything may have decided a condition.
+    seen = clock_;
+    for (const NameId name : conditional_names_)
+      if (certain_[name] && !queued_[name]) {
+        queued_[name] = 1;
+        certain_queue_.push_back(name);
+      }
+  }
+}
+
+void Narrowing::settle_unconditional() {
   while (!failed_ && (!dying_.empty() || !certain_queue_.empty())) {
     if (dying_.empty()) {
       const NameId name = certain_queue_.back();
@@ -177,7 +219,13 @@ void Narrowing::restrict_neighbours(NameId name_id) {
     const auto collect = [&](const std::vector<SpecId>& specs, bool needed) {
       for (const SpecId spec : specs) {
         const NameId neighbour = universe_.spec(spec).name;
-        if (!universe_.spec(spec).condition && is_known(neighbour)) own.push_back({neighbour, spec, needed});
+        if (!is_known(neighbour)) continue;
+        if (const auto& condition = universe_.spec(spec).condition) {
+          if (!conditional_[name_id]) conditional_names_.push_back(name_id);
+          conditional_[name_id] = 1;
+          if (condition_value(*condition) != true) continue;
+        }
+        own.push_back({neighbour, spec, needed});
       }
     };
     collect(candidate.depends, true);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "universe.hpp"
@@ -60,6 +61,8 @@ class Narrowing {
   void kill(CandidateId id, Cause::Kind why, std::uint32_t because);
   void fail(NameId name);
   void settle();
+  void settle_unconditional();
+  std::optional<bool> condition_value(const Condition& condition) const;
   void restrict_neighbours(NameId name);
   void make_certain(NameId name, NameId needed_by);
   void grow();
@@ -69,6 +72,8 @@ class Narrowing {
   std::vector<char> known_;    ///< per name: `alive_` is set up
   std::vector<char> certain_;  ///< per name
   std::vector<char> queued_;   ///< per name: waits in `certain_queue_`
+  std::vector<char> conditional_;           ///< per name: a candidate has a conditional dependency
+  std::vector<NameId> conditional_names_;   ///< those names, when they are certain
   std::vector<char> registered_;            ///< per candidate
   std::vector<std::uint32_t> support_;      ///< per spec: matching candidates that are left
   std::vector<char> watched_;               ///< per spec: `support_` is valid

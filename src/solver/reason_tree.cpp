@@ -106,7 +106,8 @@ Bits ReasonTree::alive_at(NameId name, std::uint32_t time) const {
   Bits alive(owner.count);
   for (std::uint32_t i = 0; i < owner.count; ++i) {
     const Cause& cause = narrowing_.cause(owner.first + i);
-    if (cause.kind == Cause::Kind::none || cause.time >= time) alive.set(i);
+    // What a case was split off from is no part of it, whenever that was.
+    if (cause.kind == Cause::Kind::none || (cause.time >= time && cause.kind != Cause::Kind::assumed)) alive.set(i);
   }
   return alive;
 }

@@ -18,7 +18,7 @@ std::string line_of(const ConflictReason& reason) {
     case Kind::needs: return package + " needs " + quoted(reason.spec);
     case Kind::forbids: return package + " works only with " + quoted(reason.spec);
     case Kind::not_found: return "no channel has this package";
-    case Kind::no_version: return "no channel has such a version";
+    case Kind::no_version: return "no channel has such a version or build";
     case Kind::missing_virtual: return "the machine does not offer it";
     case Kind::excluded: return package + " is out";
     case Kind::invalid: return package + " has dependencies that cannot be understood";
@@ -32,7 +32,14 @@ std::string whole_line(const ConflictReason& reason) {
   if (reason.detail.empty()) return line;
   const std::string detail = escape_control(reason.detail);
   if (reason.kind == Kind::missing_virtual) return detail;
+  if (reason.kind == Kind::no_version) return line + " (" + detail + ")";
   return line + (detail.starts_with("but ") ? ", " : ": ") + detail;
+}
+
+/// A plain absence, which needs no line of its own.
+bool ends_here(const ConflictReason& reason) {
+  return reason.causes.empty() && (reason.kind == Kind::not_found || reason.kind == Kind::no_version ||
+                                   reason.kind == Kind::missing_virtual);
 }
 
 void render(const std::vector<ConflictReason>& reasons, const std::string& indent, std::string& text) {
@@ -41,9 +48,7 @@ void render(const std::vector<ConflictReason>& reasons, const std::string& inden
     std::string line = whole_line(reasons[i]);
     const std::vector<ConflictReason>* below = &reasons[i].causes;
     // A reason that ends right below fits into the line.
-    if (below->size() == 1 && below->front().causes.empty() &&
-        (below->front().kind == Kind::not_found || below->front().kind == Kind::no_version ||
-         below->front().kind == Kind::missing_virtual)) {
+    if (below->size() == 1 && ends_here(below->front())) {
       line += ", but " + whole_line(below->front());
       below = &below->front().causes;
     }
@@ -69,10 +74,24 @@ std::string explain(const Unsolvable& unsolvable) {
   }
   const std::size_t wishes = unsolvable.conflicting_specs.size() + unsolvable.conflicting_pins.size() +
                              unsolvable.conflicting_frozen.size();
-  text = wishes == 1 && !unsolvable.conflicting_specs.empty()
-             ? quoted(unsolvable.conflicting_specs.front()) + " cannot be installed:"
-             : "the wishes contradict each other:";
-  render(unsolvable.reasons, "", text);
+  if (wishes == 1 && unsolvable.conflicting_specs.size() == 1) {
+    text = quoted(unsolvable.conflicting_specs.front()) + " cannot be installed";
+    std::vector<ConflictReason> reasons;
+    for (const auto& reason : unsolvable.reasons) {
+      // The head says that it is requested.
+      if (reason.kind == Kind::requested) reasons.insert(reasons.end(), reason.causes.begin(), reason.causes.end());
+      else reasons.push_back(reason);
+    }
+    if (reasons.size() == 1 && ends_here(reasons.front())) {
+      text += ": " + whole_line(reasons.front());
+    } else {
+      text += ":";
+      render(reasons, "", text);
+    }
+  } else {
+    text = "the wishes contradict each other:";
+    render(unsolvable.reasons, "", text);
+  }
   if (unsolvable.solvable_without_date_limit) text += "\nwithout the limit on dates there is a solution";
   if (unsolvable.solvable_with_flexible_channels)
     text += "\nwith the channel priority `flexible` there is a solution";

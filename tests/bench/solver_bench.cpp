@@ -1,10 +1,12 @@
 // How long solving takes: all environments of the collection, records in memory. Prints one line
 // an environment and the percentiles of the best of several runs, in processor time, so that other
-// work on the machine disturbs little. `solver_bench [runs [environment]]`
+// work on the machine disturbs little. `solver_bench [runs [environment|all [depth]]]`: a depth of 8
+// adds seven older copies of every record, which makes a channel as deep as the largest ones are.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <deque>
 #include <string>
 
 #include "channel_data.hpp"
@@ -14,7 +16,8 @@ using namespace envtool::test;
 
 int main(int argc, char** argv) {
   const int runs = argc > 1 ? std::atoi(argv[1]) : 5;
-  const std::string only = argc > 2 ? argv[2] : "";
+  const std::string only = argc > 2 && std::string(argv[2]) != "all" ? argv[2] : "";
+  const int depth = argc > 3 ? std::atoi(argv[3]) : 1;
   ChannelData data(ENVTOOL_SHARED_DATA);
   if (!data.available()) {
     std::puts("no channel data at " ENVTOOL_SHARED_DATA);
@@ -23,7 +26,18 @@ int main(int argc, char** argv) {
   std::vector<double> times;
   for (const auto& environment : data.environments()) {
     if (!only.empty() && environment.id != only) continue;
-    const CandidateIndex index = data.index(environment.channels, environment.platform);
+    CandidateIndex index = data.index(environment.channels, environment.platform);
+    std::deque<RepoDataRecord> copies;
+    if (depth > 1) {
+      for (const auto& name : index.names())
+        for (const auto& entry : index.find(name))
+          for (int i = 1; i < depth; ++i) {
+            RepoDataRecord& copy = copies.emplace_back(*entry.record);
+            copy.version = "0." + std::to_string(i) + "." + copy.version.substr(copy.version.find('!') + 1);
+            copy.timestamp -= static_cast<std::uint64_t>(i) * 86'400'000;
+          }
+      for (const auto& copy : copies) index.add(copy, 0);
+    }
     const SolveRequest request = request_for(data, environment, index);
     double best = 1e9;
     SolveStatistics statistics;

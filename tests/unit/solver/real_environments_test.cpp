@@ -1,3 +1,6 @@
+// Environments that somebody really had: what their lock files say, and the records of their
+// channels. Skipped, and said so, where the data is not at hand.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 
@@ -7,13 +10,29 @@
 using namespace envtool;
 using namespace envtool::test;
 
+namespace {
+
+bool skipped(const ChannelData& data) {
+  if (data.available()) return false;
+  WARN("SKIPPED: no channel data at " ENVTOOL_SHARED_DATA);
+  return true;
+}
+
+std::map<std::string, Version> versions_of(const Solution& solution) {
+  std::map<std::string, Version> versions;
+  for (const auto& package : solution.packages)
+    versions.emplace(package.record->name, Version::parse(package.record->version));
+  return versions;
+}
+
+}  // namespace
+
 TEST_CASE("the roots of real environments can be solved for", "[solver][real]") {
   ChannelData data(ENVTOOL_SHARED_DATA);
-  if (!data.available()) {
-    WARN("SKIPPED: no channel data at " ENVTOOL_SHARED_DATA);
-    return;
-  }
+  if (skipped(data)) return;
+  int environments = 0, older = 0;
   for (const auto& environment : data.environments()) {
+    ++environments;
     INFO("environment " << environment.id << " for " << environment.platform);
     const CandidateIndex index = data.index(environment.channels, environment.platform);
     const SolveRequest request = request_for(data, environment, index);
@@ -26,15 +45,57 @@ TEST_CASE("the roots of real environments can be solved for", "[solver][real]") 
     for (const auto& problem : check_solution(request, solution)) FAIL_CHECK(problem);
     CHECK(!solution.packages.empty());
 
-    std::map<std::string, Version> chosen;
-    for (const auto& package : solution.packages)
-      chosen.emplace(package.record->name, Version::parse(package.record->version));
+    // Nothing that was asked for is older than in the lock file, unless having it as new would make
+    // another wish worse.
+    const auto chosen = versions_of(solution);
     for (const auto& path : environment.solution) {
       const auto* locked = data.find(path);
-      if (locked == nullptr) continue;
+      if (locked == nullptr || std::find(environment.roots.begin(), environment.roots.end(), locked->name) == environment.roots.end() ||
+          !(chosen.at(locked->name) < Version::parse(locked->version)))
+        continue;
+      ++older;
+      SolveRequest better = request;
+      better.specs.clear();
       for (const auto& root : environment.roots)
-        if (root == locked->name && chosen.at(root) < Version::parse(locked->version))
-          FAIL_CHECK(root << " " << chosen.at(root).str() << " is older than the locked " << locked->version);
+        better.specs.push_back(MatchSpec::parse(root + " >=" + (root == locked->name ? locked->version : chosen.at(root).str())));
+      const auto other = solve(better);
+      const auto* reason = std::get_if<Unsolvable>(&other);
+      CHECK(reason != nullptr);
+      if (reason != nullptr) CHECK(!reason->reasons.empty());
     }
   }
+  CHECK(environments == 116);
+  CHECK(older <= 1);
+}
+
+TEST_CASE("what is installed stays as it is", "[solver][real]") {
+  ChannelData data(ENVTOOL_SHARED_DATA);
+  if (skipped(data)) return;
+  int checked = 0;
+  for (const auto& environment : data.environments()) {
+    INFO("environment " << environment.id << " for " << environment.platform);
+    const CandidateIndex index = data.index(environment.channels, environment.platform);
+    SolveRequest request = request_for(data, environment, index);
+    Solution locked;
+    for (const auto& path : environment.solution)
+      if (const auto* record = data.find(path)) locked.packages.push_back({record, true});
+    // Some lock files do not obey the metadata as it is today.
+    if (locked.packages.size() != environment.solution.size() || !check_solution(request, locked).empty()) continue;
+    ++checked;
+    for (const auto& package : locked.packages) request.installed.records.push_back(package.record);
+    for (const bool freeze : {false, true}) {
+      request.installed.freeze_all = freeze;
+      const auto result = solve(request);
+      REQUIRE(std::holds_alternative<Solution>(result));
+      const auto& solution = std::get<Solution>(result);
+      CHECK(solution.packages.size() == locked.packages.size());
+      CHECK(std::all_of(solution.packages.begin(), solution.packages.end(), [](const auto& package) { return package.installed; }));
+    }
+    request.installed.freeze_all = false;
+    request.installed.update_all = true;
+    const auto updated = solve(request);
+    REQUIRE(std::holds_alternative<Solution>(updated));
+    for (const auto& problem : check_solution(request, std::get<Solution>(updated))) FAIL_CHECK(problem);
+  }
+  CHECK(checked > 80);
 }
