@@ -12,7 +12,30 @@
 
 namespace envtool {
 
+namespace {
+
+constexpr std::size_t longest_location = 2048;
+constexpr std::size_t longest_text = 2048;
+constexpr std::size_t longest_condition = 4096;
+constexpr std::size_t longest_word = 128;
+
+void check_length(std::string_view what, std::string_view text, std::size_t longest) {
+  if (text.size() > longest) {
+    throw SpecProblem(std::string(what) + " is longer than " + std::to_string(longest) + " characters");
+  }
+}
+
+}  // namespace
+
+void set_location(MatchSpec& spec, std::string_view text) {
+  check_length("the URL or path", text, 2 * longest_location);  // with credentials
+  check_length("the URL or path", printable_location(text), longest_location);
+  spec.url = std::string(text);
+}
+
 void set_channel(MatchSpec& spec, std::string_view text) {
+  check_length("the channel", text, 2 * longest_location);  // with credentials
+  check_length("the channel", printable_location(text), longest_location);
   const bool is_url = Url::looks_like_url(text);
   const std::string normal = is_url ? Url::parse(text).without_fragment().with_credentials().reveal() : std::string(text);
   std::string_view channel = normal;
@@ -39,6 +62,7 @@ void set_channel(MatchSpec& spec, std::string_view text) {
 
 void set_build(MatchSpec& spec, std::string_view text) {
   const std::string_view build = strip(text);
+  check_length("the build string", build, longest_text);
   if (build.empty()) {
     throw SpecProblem("the build string is missing after `=`");
   }
@@ -69,6 +93,7 @@ void set_subdir(MatchSpec& spec, std::string_view text) {
 std::vector<std::string> names_of(const BracketField& field) {
   std::vector<std::string> names;
   for (const std::string& element : field.is_list ? field.list : std::vector<std::string>{field.value}) {
+    check_length("a name of " + quoted(field.key), element, longest_text);
     names.emplace_back(strip(element));
   }
   return names;
@@ -88,6 +113,9 @@ bool is_group_name(std::string_view name) {
 
 /// CEP 45: `[a-z0-9_*]+(:[a-z0-9_*]+)?`.
 bool is_flag_pattern(std::string_view flag) {
+  if (flag.size() > longest_word) {
+    return false;
+  }
   const std::size_t colon = flag.find(':');
   const auto is_part = [](std::string_view part) {
     return !part.empty() && std::all_of(part.begin(), part.end(), [](char c) {
@@ -124,6 +152,7 @@ void apply(MatchSpec& spec, const BracketField& field, WhenAllowed when_allowed)
     throw SpecProblem(quoted(key) + " takes a single value, not a list");
   }
   const std::string_view value = strip(field.value);
+  check_length("the value of " + quoted(key), value, key == "version" ? 256 * 1024 : key == "when" ? longest_condition : 2 * longest_text);
   if (key == "name") {
     return;  // CEP 29: the name stands before the brackets, a second one is ignored
   }
@@ -152,11 +181,9 @@ void apply(MatchSpec& spec, const BracketField& field, WhenAllowed when_allowed)
       throw SpecProblem(quoted(value) + " is not a SHA-256 sum", "a SHA-256 sum has 64 hexadecimal digits");
     }
   } else if (key == "url") {
-    spec.url = std::string(value);
-    if (Url::looks_like_url(value)) {
-      Url::parse(value);  // throws for nonsense
-    }
+    set_location(spec, value);
   } else if (key == "fn") {
+    check_length("the file name", value, longest_text);
     spec.fn = std::string(value);
   } else if (key == "license") {
     spec.license = StringMatcher::parse(value);
@@ -169,6 +196,7 @@ void apply(MatchSpec& spec, const BracketField& field, WhenAllowed when_allowed)
     for (const std::string& element : names_of(field)) {
       for (std::string_view part : split(element, ',')) {
         for (std::string_view word : split_whitespace(part)) {
+          check_length("a feature", word, longest_word);
           spec.track_features.emplace_back(word);
         }
       }

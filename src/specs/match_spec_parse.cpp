@@ -13,7 +13,8 @@ namespace envtool {
 
 namespace {
 
-constexpr std::size_t longest_spec = 8192;
+// Room for a spec whose fields are as long as they may be, printed with all escapes.
+constexpr std::size_t longest_spec = 256 * 1024;
 constexpr std::size_t longest_name = 128;
 
 bool is_operator_character(char c) {
@@ -111,14 +112,16 @@ MatchSpec SpecParser::parse() {
 
 /// Where the square brackets or the comment begin. Regular expressions have brackets of their own.
 std::size_t SpecParser::find_brackets() const {
+  bool has_regex_end = true;  // once none is found, there is none further on
   for (std::size_t i = 0; i < text_.size(); ++i) {
     const char c = text_[i];
     if (c == '[' || (c == '#' && i > 0 && is_space(text_[i - 1]))) {
       return i;
     }
-    if (c == '^') {
+    if (c == '^' && has_regex_end) {
       const std::size_t end = regex_end(text_, i, " \t,|()[=<>!~");
-      i = end == std::string_view::npos ? i : end - 1;
+      has_regex_end = end != std::string_view::npos;
+      i = has_regex_end ? end - 1 : i;
     }
   }
   return text_.size();
@@ -148,7 +151,7 @@ bool SpecParser::parse_archive() {
     spec_.fn = std::string(strip(location.substr(colons + 2)));
     parse_archive_file(spec_.fn, false);
   } else if (is_url) {
-    spec_.url = std::string(location);
+    set_location(spec_, location);
     const Url url = Url::parse(location);
     spec_.fn = url.file_name();
     parse_archive_file(spec_.fn, true);
@@ -160,7 +163,7 @@ bool SpecParser::parse_archive() {
       spec_.subdir = std::string(subdir);
     }
   } else {
-    spec_.url = std::string(location);
+    set_location(spec_, location);
     const std::size_t slash = location.find_last_of("/\\");
     spec_.fn = std::string(slash == std::string_view::npos ? location : location.substr(slash + 1));
     parse_archive_file(spec_.fn, true);

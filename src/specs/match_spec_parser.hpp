@@ -17,6 +17,8 @@ MatchSpec parse_match_spec(std::string_view text, WhenAllowed when_allowed);
 
 /// Fills `channel` and `subdir` from what stands before `::` or behind `channel=`. Throws `SpecProblem`.
 void set_channel(MatchSpec& spec, std::string_view text);
+/// Checks and fills `url`. Throws `SpecProblem` or `Error`.
+void set_location(MatchSpec& spec, std::string_view text);
 /// Checks and fills `build`. Throws `SpecProblem`.
 void set_build(MatchSpec& spec, std::string_view text);
 /// Fills the fields of the square brackets, which win over the positional parts. Throws `SpecProblem`.

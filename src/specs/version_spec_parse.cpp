@@ -12,7 +12,10 @@ namespace {
 using Node = VersionSpec::Node;
 using Kind = Node::Kind;
 
-constexpr std::size_t longest_spec = 4096;
+// A constraint may print longer than it was written, so the limit that matters is on its clauses.
+constexpr std::size_t longest_spec = 256 * 1024;
+constexpr std::size_t most_clauses = 256;
+constexpr std::size_t longest_pattern = 255;
 constexpr int deepest_parenthesis = 20;
 
 bool is_operator_character(char c) {
@@ -82,6 +85,7 @@ class SpecParser {
 
   std::string_view text_;
   std::size_t position_ = 0;
+  std::size_t clauses_ = 0;
 };
 
 void append(Node& parent, Node child) {
@@ -244,6 +248,12 @@ Node SpecParser::pattern(std::string_view operation, std::string_view literal) {
     if (!is_equality && operation != "!=") {
       fail(quoted(operation) + " needs a version, not the pattern " + quoted(literal));
     }
+    if (literal.size() > longest_pattern) {
+      fail("a pattern is longer than " + std::to_string(longest_pattern) + " characters");
+    }
+    if (literal.front() == '!') {
+      fail(quoted(literal) + " starts with `!`", "an epoch is a number, as in `1!2.*.0`");
+    }
     for (char c : literal) {
       if (!is_letter(c) && !is_digit(c) && std::string_view("._-+!*").find(c) == std::string_view::npos) {
         fail(quoted(literal) + " contains " + quoted(std::string_view(&c, 1)) + ", which no version has");
@@ -274,6 +284,9 @@ Node SpecParser::pattern(std::string_view operation, std::string_view literal) {
 }
 
 Node SpecParser::clause() {
+  if (++clauses_ > most_clauses) {
+    fail("it has more than " + std::to_string(most_clauses) + " clauses");
+  }
   const std::string_view operation = take_operator();
   const std::string_view literal = take_literal(operation);
   if (literal.front() == '^') {

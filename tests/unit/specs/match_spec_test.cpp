@@ -243,6 +243,10 @@ TEST_CASE("hostile match specs end in errors", "[match_spec]") {
     fields += ",k" + std::to_string(i) + "=1";
   }
   CHECK_THROWS_AS(MatchSpec::parse(fields + "]"), Error);
+  CHECK_THROWS_AS(MatchSpec::parse(std::string(200000, '^')), Error);
+  CHECK_THROWS_AS(MatchSpec::parse("a ^" + std::string(200000, '$') + "x"), Error);
+  CHECK_THROWS_AS(MatchSpec::parse("a[license='" + std::string(5000, '\'') + "']"), Error);
+  CHECK_THROWS_AS(MatchSpec::parse("https://h.org/" + std::string(5000, 'a') + "-1-0.conda"), Error);
   CHECK_THROWS_AS(MatchSpec::parse(std::string("a\0b", 3)), Error);
   CHECK_THROWS_AS(MatchSpec::parse("a\xff"), Error);
   try {

@@ -80,10 +80,11 @@ TEST_CASE("hostile version constraints end in errors", "[version_spec]") {
   CHECK_THROWS_AS(VersionSpec::parse("^" + std::string(2000, '(') + "$"), Error);
   CHECK_THROWS_AS(VersionSpec::parse("^(((a{1000}){1000}){1000}){1000}$"), Error);
   std::string many = "1";
-  while (many.size() < 4000) {
+  for (int i = 1; i < 256; ++i) {
     many += "|1";
   }
   CHECK(VersionSpec::parse(many).matches(Version::parse("1")));
+  CHECK_THROWS_AS(VersionSpec::parse(many + "|1"), Error);
   // A regular expression that a backtracking engine would never finish.
   const VersionSpec nested = VersionSpec::parse("^(1+)+(1+)+(1+)+x$");
   CHECK_FALSE(nested.matches(Version::parse(std::string(18, '1') + "." + std::string(18, '1'))));
