@@ -149,6 +149,10 @@ class CliTest(unittest.TestCase):
         left += [*folder.rglob("pkgs/.tmp/*"), *folder.rglob("conda-meta/.envtool/tx/*"), *folder.rglob("conda-meta/.envtool/journal*")]
         self.assertEqual([str(p) for p in left], [])
 
+    def assert_same_tree(self, first: dict, second: dict):
+        """Two manifests are the same; says only what differs."""
+        self.assertEqual(*({path: entry for path, entry in a.items() if b.get(path) != entry} for a, b in ((first, second), (second, first))))
+
     def assert_contains(self, text: str, *parts: str):
         for part in parts:
             self.assertIn(str(part), text)
@@ -187,6 +191,11 @@ def manifest(folder: pathlib.Path) -> dict:
 def without_lock(tree: dict) -> dict:
     """A manifest without the lock file, which every look at an environment may make."""
     return {path: entry for path, entry in tree.items() if path not in ("conda-meta/.envtool/lock", "conda-meta/.envtool")}
+
+
+def files_of_packages(prefix) -> dict:
+    """A manifest without conda-meta: what two environments with the same packages have in common."""
+    return {path: entry for path, entry in manifest(prefix).items() if path.split("/")[0] != "conda-meta"}
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@ import json
 
 import support
 from made_channel import Package, write_channel
-from support import CHANNEL, CliTest, http_channel, manifest, packages, records
+from support import CHANNEL, CliTest, files_of_packages, http_channel, packages, records
 
 
 class Sources(CliTest):
@@ -159,13 +159,10 @@ class Transport(CliTest):
             self.envtool("create", "-y", "-n", "http", "-c", server, "--override-channels", "demo-app", "generic-demo")
             self.assertEqual(records(self.prefix("http"))["demo-app"]["url"],
                              f"{server}/{support.SUBDIR}/demo-app-2.0-h7dabc9c_0.conda")
-        trees = []
-        for name in ("path", "url", "http"):
-            tree = manifest(self.prefix(name))
-            trees.append({path: entry for path, entry in tree.items() if not path.startswith("conda-meta/")})
+        trees = [files_of_packages(self.prefix(name)) for name in ("path", "url", "http")]
         self.assertIn("bin/demo-app", trees[0])
-        self.assertEqual(trees[0], trees[1])
-        self.assertEqual(trees[0], trees[2])
+        self.assert_same_tree(trees[0], trees[1])
+        self.assert_same_tree(trees[0], trees[2])
 
     def test_second_time_from_the_cache(self):
         with http_channel() as server:

@@ -43,7 +43,7 @@ class Existing(CliTest):
         self.before = manifest(self.env)
 
     def assert_untouched(self):
-        self.assertEqual(without_lock(manifest(self.env)), without_lock(self.before))
+        self.assert_same_tree(without_lock(manifest(self.env)), without_lock(self.before))
         self.assert_nothing_left()
 
     def again(self, *options, code=0):
@@ -168,7 +168,7 @@ class DryRun(CliTest):
         self.envtool("install", "--dry-run", "-n", "there", "-c", CHANNEL, "--override-channels", "demo-app=2.0")
         self.envtool("remove", "--dry-run", "-n", "there", "demo-lib")
         self.envtool("env", "remove", "--dry-run", "-n", "there")
-        self.assertEqual(without_lock(manifest(env)), without_lock(before))
+        self.assert_same_tree(without_lock(manifest(env)), without_lock(before))
 
     def test_json(self):
         document = self.envtool("create", "--dry-run", "--json", "-n", "x", "-c", CHANNEL, "--override-channels", "demo-app").json()

@@ -3,7 +3,7 @@ import json
 
 import support
 from made_channel import Package, write_channel
-from support import CHANNEL, CliTest, manifest, packages, records
+from support import CHANNEL, CliTest, files_of_packages, manifest, packages, records
 
 FROM_CHANNEL = ("-c", CHANNEL, "--override-channels")
 
@@ -79,8 +79,7 @@ class List(CliTest):
                         if key in ("sha256", "md5", "size") and key not in again[package]:
                             continue  # not every form of the list has them
                         self.assertEqual(again[package].get(key), record.get(key), (package, key))
-                self.assertEqual({path: entry for path, entry in manifest(self.prefix(name)).items() if "conda-meta" not in path},
-                                 {path: entry for path, entry in manifest(self.env).items() if "conda-meta" not in path})
+                self.assert_same_tree(files_of_packages(self.prefix(name)), files_of_packages(self.env))
 
     def test_dependencies_come_first_in_an_explicit_list(self):
         urls = [line for line in self.envtool("list", "-n", "e", "--explicit").out.splitlines() if "://" in line]
