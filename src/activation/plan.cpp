@@ -278,7 +278,8 @@ ActivationPlan plan_deactivate(const ActivationInput& input) {
   }
   planner.change_prompt(modifier);
   for (auto& [name, text] : exported) planner.export_variable(name, text);
-  if (!below.empty()) planner.source_activate_scripts(below);
+  // An environment that was stacked upon was never left: its scripts have nothing to do anew.
+  if (!below.empty() && !stacked) planner.source_activate_scripts(below);
   return planner.finish();
 }
 

@@ -16,11 +16,24 @@ InstallOptions install_options(const AppInputs& inputs) {
   return options;
 }
 
+/// The record's URL with the credentials of the channel that it belongs to: records hold none.
+std::vector<Url> credentialed_urls(const RepoDataRecord& record, const std::vector<Channel>& channels) {
+  const Url url = Url::parse(record.url);
+  for (const Channel& channel : channels) {
+    if (!channel.base_url.has_credentials() || channel.base_url.origin() != url.origin()) continue;
+    if (!record.url.starts_with(channel.base_url.str() + "/")) continue;
+    return {url.with_token(channel.base_url.token()).with_user_info(channel.base_url.user_info())};
+  }
+  return {url};
+}
+
 std::vector<CachedPackage> fetch(const AppInputs& inputs, const Plan& plan) {
   const std::vector<RepoDataRecord> records = plan.transaction.to_link();
   if (records.empty()) return {};
   Fetcher fetcher(fetch_options(inputs.settings, inputs.environment));
-  PackageCache cache(inputs.settings.pkgs_dirs);
+  CacheOptions cache_options;
+  cache_options.sources = [&plan](const RepoDataRecord& record) { return credentialed_urls(record, plan.channels); };
+  PackageCache cache(inputs.settings.pkgs_dirs, std::move(cache_options));
   CacheReporter* reporter = inputs.reporter.on_fetch_start(plan.to_download.size(), plan.download_bytes());
   auto cached = cache.ensure(records, fetcher, reporter, inputs.stop);
   inputs.reporter.on_fetch_finish();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "envtool/activation/activation.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/url.hpp"
 #include "envtool/envfile/environment_spec.hpp"
@@ -62,7 +63,8 @@ std::string export_environment(const Prefix& prefix, const std::string& name, co
       spec.pip.push_back(std::move(requirement));
     }
   }
-  for (const auto& [variable, value] : read_state(prefix)) spec.variables.emplace_back(variable, value);
+  for (const auto& [variable, value] : read_state(prefix))
+    if (value != unset_variable_mark) spec.variables.emplace_back(variable, value);
   return to_environment_yml(spec);
 }
 

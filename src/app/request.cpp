@@ -27,6 +27,8 @@ struct Collected {
   std::vector<RepoDataRecord> records;
   bool locked = false;
   std::string locking_file, solving_file;
+  /// Where URLs of a list brought credentials.
+  std::vector<Channel> credentials;
 };
 
 void take_environment_file(const std::string& text, const std::string& origin, const std::string& folder,
@@ -66,6 +68,9 @@ void take_spec_file(const std::string& text, const std::string& origin, const En
         .because("it says `# platform: " + spec.platform + "`, this is " + request.platform.str())
         .hint("make a list on this platform, or say `--platform " + spec.platform + "`");
   for (RepoDataRecord& record : records_of(spec, request.platform, origin)) collected.records.push_back(std::move(record));
+  // Records hold no credentials: the folder that an archive's URL names lends them to it.
+  for (const ExplicitPackage& package : spec.packages)
+    if (package.url.has_credentials()) collected.credentials.push_back({package.url.parent().str(), package.url.parent()});
   collected.locked = true;
   collected.locking_file = origin;
 }
@@ -131,6 +136,7 @@ EnvironmentRequest load_request(const RequestOptions& options, const Settings& s
     typed.push_back(std::move(spec));
   }
   request.channels = select_channels(options, merged.channels, merged.nodefaults, settings, environment);
+  request.channels.insert(request.channels.end(), collected.credentials.begin(), collected.credentials.end());
 
   // Archives by URL or path are installed as they are, like an @EXPLICIT file.
   if (archives > 0 && archives == typed.size() && request.specs.empty()) {

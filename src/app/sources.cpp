@@ -1,7 +1,6 @@
 #include "envtool/app/sources.hpp"
 
-#include <thread>
-
+#include "envtool/os/files.hpp"
 #include "envtool/virtual_packages/virtual_packages.hpp"
 
 namespace envtool {
@@ -21,6 +20,8 @@ FetchOptions fetch_options(const Settings& settings, const EnvSnapshot& environm
         options.ca_bundle = *path;
         break;
       }
+  const std::string netrc = environment.get("NETRC").value_or(environment.home + "/.netrc");
+  if (exists(netrc)) options.netrc_file = netrc;
   options.user_agent = "envtool/" ENVTOOL_VERSION;
   auto proxy = [&](const char* scheme) {
     const auto found = settings.proxy_servers.find(scheme);

@@ -82,6 +82,7 @@ std::string_view exception_name(ErrorKind kind) {
     case ErrorKind::general: return "CondaError";
     case ErrorKind::usage: return "ArgumentError";
     case ErrorKind::invalid_input: return "CondaValueError";
+    case ErrorKind::channel_not_found: return "UnavailableInvalidChannel";
     case ErrorKind::packages_not_found: return "PackagesNotFoundError";
     case ErrorKind::unsatisfiable: return "UnsatisfiableError";
     case ErrorKind::environment_not_found: return "EnvironmentLocationNotFound";

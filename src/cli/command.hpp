@@ -33,6 +33,8 @@ struct CommandContext {
   std::stop_token stop;
   /// The command line as typed, for the environment's history.
   std::vector<std::string> command;
+  /// What stands behind `run` and its options: the program and its arguments, untouched.
+  std::vector<std::string> program;
   /// Set by the subcommand that was chosen; gives the exit code.
   std::function<int()> action;
 };
@@ -71,5 +73,9 @@ void register_run(CLI::App& app, CommandContext& context);
 void register_clean(CLI::App& app, CommandContext& context);
 void register_lock(CLI::App& app, CommandContext& context);
 void register_shell(CLI::App& app, CommandContext& context);
+
+/// Cuts the program of `envtool run [OPTIONS] [--] PROGRAM ...` off the command line, so that no
+/// option of it is taken for ours, and gives what is left.
+std::vector<std::string> split_off_program(const std::vector<std::string>& arguments, std::vector<std::string>& program);
 
 }  // namespace envtool

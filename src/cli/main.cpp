@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -50,7 +51,6 @@ class SignalWatch {
   std::thread thread_;
 };
 
-/// Everything after the program name of `run` belongs to the program: CLI11 must not see it.
 int run_main(int argc, char** argv) {
   CommandContext context;
   context.environment = EnvSnapshot::capture();
@@ -78,7 +78,10 @@ int run_main(int argc, char** argv) {
   {
     std::optional<SignalWatch> signals;
     try {
-      app.parse(argc, argv);
+      std::vector<std::string> arguments = split_off_program(context.command, context.program);
+      std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+      arguments.pop_back();
+      app.parse(std::move(arguments));
       if (!context.action) {
         print_out(app.help());
         return 0;

@@ -109,7 +109,10 @@ void PartFile::append(const char* data, std::size_t size) {
     const ssize_t written = pwrite(file_.get(), data, size, static_cast<off_t>(size_));
     if (written < 0) {
       if (errno == EINTR) continue;
-      throw system_error("cannot write file", errno).at(path_);
+      const int error_number = errno;
+      // A part that fills the disk must not stay and keep it full.
+      if (error_number == ENOSPC || error_number == EDQUOT) discard();
+      throw system_error("cannot write file", error_number).at(path_);
     }
     const auto count = static_cast<std::size_t>(written);
     size_ += count;

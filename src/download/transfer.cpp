@@ -145,6 +145,10 @@ CURL* Transfer::prepare() {
   CURL* handle = easy_.get();
   set(handle, CURLOPT_URL, wire.with_credentials().reveal().c_str());
   set(handle, CURLOPT_HTTPHEADER, headers_.get());
+  if (!options_.netrc_file.empty()) {
+    set(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_OPTIONAL));
+    set(handle, CURLOPT_NETRC_FILE, options_.netrc_file.c_str());
+  }
   set_connection_options();
   return handle;
 }

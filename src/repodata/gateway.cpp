@@ -124,7 +124,7 @@ void RepoDataGateway::Implementation::open_channels(const std::vector<Channel>& 
       source.place = {channel.base_url.str(), package_folder(channel, source.subdir, source.index->base_url()), source.subdir};
     }
     if (any) continue;
-    throw Error("`" + channel.base_url.str() + "` is not a channel", ErrorKind::invalid_input)
+    throw Error("`" + channel.base_url.str() + "` is not a channel", ErrorKind::channel_not_found)
         .at(channel.base_url.str())
         .because("there is no `repodata.json` in " + join(subdirs, ", "))
         .hint("check the channel's name and spelling, and that it has packages for this platform")

@@ -15,6 +15,7 @@ enum class ErrorKind {
   general,               ///< anything without a kind of its own
   usage,                 ///< the command line is wrong
   invalid_input,         ///< a file, spec or URL that cannot be understood
+  channel_not_found,     ///< a channel is not there, or is no channel
   packages_not_found,    ///< no channel has a package of that name or spec
   unsatisfiable,         ///< the wishes cannot stand together
   environment_not_found, ///< the named environment does not exist

@@ -28,6 +28,8 @@ struct FetchOptions {
   unsigned max_redirects = 10;
   bool offline = false;                  ///< refuse everything but `file://` with ErrorKind::offline
   bool verify_tls = true;
+  /// A netrc file with credentials by host; empty: none. URLs and `authorization` come first.
+  std::string netrc_file;
   std::string ca_bundle;                 ///< path of a PEM file; empty: the system's
   std::string user_agent;
   /// Proxy URL by scheme (`http`, `https`) from settings; the usual *_proxy variables otherwise.

@@ -5,7 +5,7 @@
 #include "../json_output.hpp"
 #include "../session.hpp"
 #include "../terminal.hpp"
-#include "envtool/activation/shell.hpp"
+#include "envtool/activation/activation.hpp"
 #include "envtool/app/export.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
@@ -93,7 +93,8 @@ void register_variables(CLI::App& env, CommandContext& context) {
     });
   };
   add("list", "Show them", false,
-      [](const CommandContext& c, const Prefix&, const EnvironmentVariables& variables, const std::vector<std::string>&) {
+      [](const CommandContext& c, const Prefix&, EnvironmentVariables variables, const std::vector<std::string>&) {
+        std::erase_if(variables, [](const auto& item) { return item.second == unset_variable_mark; });
         if (c.global.json) print_json(nlohmann::ordered_json(variables));
         else
           for (const auto& [name, value] : variables) print_out(escape_control(name) + " = " + escape_control(value) + "\n");
@@ -115,7 +116,13 @@ void register_variables(CLI::App& env, CommandContext& context) {
   add("unset", "Forget some", true,
       [](const CommandContext&, const Prefix& prefix, EnvironmentVariables variables, const std::vector<std::string>& items) {
         for (const std::string& name : items)
-          if (variables.erase(name) == 0) throw Error("the environment has no variable `" + name + "`", ErrorKind::usage);
+        {
+          const auto found = variables.find(name);
+          if (found == variables.end() || found->second == unset_variable_mark)
+            throw Error("the environment has no variable `" + name + "`", ErrorKind::usage);
+          // conda's mark: a shell in which the variable is set learns from it to unset it.
+          found->second = unset_variable_mark;
+        }
         refuse_if_frozen(prefix);
         write_state(prefix, variables);
         return 0;

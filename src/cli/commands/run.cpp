@@ -1,13 +1,18 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "../error_output.hpp"
 #include "../session.hpp"
 #include "../terminal.hpp"
 #include "envtool/app/environment_scripts.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/install/installer.hpp"
+#include "envtool/os/files.hpp"
 #include "envtool/os/process.hpp"
 
 namespace envtool {
@@ -21,7 +26,6 @@ struct RunOptions {
   bool no_scripts = false;
   bool ignore_pending = false;
   bool not_captured = false;
-  std::vector<std::string> command;
 };
 
 bool has_scripts(const ActivationPlan& plan) {
@@ -32,7 +36,7 @@ bool has_scripts(const ActivationPlan& plan) {
 int run_run(const CommandContext& context, const RunOptions& options) {
   const Settings settings = load_settings(context);
   const Prefix prefix = existing_target(context, settings, options.target);
-  if (options.command.empty()) throw Error("which program shall be run?", ErrorKind::usage).hint("`envtool run -n NAME PROGRAM ...`");
+  if (context.program.empty()) throw Error("which program shall be run?", ErrorKind::usage).hint("`envtool run -n NAME PROGRAM ...`");
   if (!options.ignore_pending && recover(prefix).outcome == RecoverResult::Outcome::read_only)
     throw Error("a change to the environment was not finished", ErrorKind::permission)
         .at(prefix.path())
@@ -67,7 +71,18 @@ int run_run(const CommandContext& context, const RunOptions& options) {
   environment.working_directory = context.environment.working_directory;
   const std::string folder =
       options.working_directory.empty() ? "" : absolute_path(options.working_directory, context.environment);
-  if (!has_scripts(plan)) exec_process(options.command, environment, folder);
+  if (!has_scripts(plan)) {
+    const auto program = find_program(context.program.front(), environment);
+    // The convention of shells, env and nohup: 127 not found, 126 found and not to be run.
+    if (!program || ::access(program->c_str(), X_OK) != 0) {
+      const bool there = exists(context.program.front());
+      report_error(Error("cannot run `" + context.program.front() + "`")
+                       .because(there ? "it may not be executed" : "no such program is in the environment or on PATH"),
+                   context.global.json);
+      return there ? 126 : 127;
+    }
+    exec_process(context.program, environment, folder);
+  }
 
   // The scripts need a shell; it ends by becoming the program, so there is one process in the end.
   std::string text;
@@ -79,10 +94,33 @@ int run_run(const CommandContext& context, const RunOptions& options) {
     }
   text += "\nexec \"$@\"\n";
   std::vector<std::string> arguments{shell == Shell::bash ? "bash" : "sh", "-c", text, "envtool-run"};
-  arguments.insert(arguments.end(), options.command.begin(), options.command.end());
+  arguments.insert(arguments.end(), context.program.begin(), context.program.end());
   exec_process(arguments, environment, folder);
 }
 }  // namespace
+
+std::vector<std::string> split_off_program(const std::vector<std::string>& arguments, std::vector<std::string>& program) {
+  static const std::set<std::string> with_value = {"-n", "--name", "-p", "--prefix", "--cwd", "-e", "--env", "-r",
+                                                   "--root-prefix", "--rc-file"};
+  bool in_run = false;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (with_value.count(argument) != 0) {
+      ++i;
+      continue;
+    }
+    if (argument.starts_with('-') && argument != "-" && argument != "--") continue;
+    if (!in_run) {
+      if (argument != "run") break;
+      in_run = true;
+      continue;
+    }
+    const auto first = arguments.begin() + static_cast<std::ptrdiff_t>(i);
+    program.assign(argument == "--" ? first + 1 : first, arguments.end());
+    return {arguments.begin(), first};
+  }
+  return arguments;
+}
 
 void register_run(CLI::App& app, CommandContext& context) {
   auto* command = app.add_subcommand("run", "Run a program in an environment; signals, input and exit code are its own");
@@ -95,12 +133,8 @@ void register_run(CLI::App& app, CommandContext& context) {
   command->add_flag("--no-activate-scripts", options->no_scripts, "Do not run the environment's activate.d scripts");
   command->add_flag("--no-capture-output,--live-stream,-a,--attach", options->not_captured, "Accepted for conda's sake; nothing is captured");
   command->add_flag("--ignore-pending", options->ignore_pending, "Go on although a change was not finished");
-  command->add_option("command", options->command, "The program and its arguments")->required();
-  // From the program's name on, everything belongs to the program.
-  command->positionals_at_end();
-  command->prefix_command();
-  command->callback([&context, options, command] {
-    for (const std::string& argument : command->remaining()) options->command.push_back(argument);
+  command->footer("PROGRAM and everything behind it are taken as they are: envtool run -n NAME PROGRAM [ARGUMENTS]");
+  command->callback([&context, options] {
     context.action = [&context, options] { return run_run(context, *options); };
   });
 }

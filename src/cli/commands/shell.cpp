@@ -1,4 +1,7 @@
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include "../session.hpp"
 #include "../terminal.hpp"
@@ -98,9 +101,14 @@ int run_init(const CommandContext& context, const ShellOptions& options, bool re
   } else if (options.dry_run) {
     print_out(file + " would be changed\n");
   } else {
-    const auto slash = file.rfind('/');
-    make_directories(file.substr(0, slash));
-    write_atomically(file, after);
+    // A start file is often a link into a folder of dotfiles: the file it leads to is changed.
+    std::error_code none;
+    const std::filesystem::path real = std::filesystem::weakly_canonical(file, none);
+    const std::string target = none ? file : real.string();
+    struct stat status {};
+    const mode_t mode = ::stat(target.c_str(), &status) == 0 ? status.st_mode & 07777 : 0644;
+    make_directories(target.substr(0, target.rfind('/')));
+    write_atomically(target, after, mode, Durability::full);
     print_out(file + " was changed; open a new shell to see it\n");
   }
   return 0;
