@@ -57,6 +57,12 @@ std::uint32_t Encoding::best_version(SpecId spec) {
   return best;
 }
 
+/// True when the two differ in nothing but their builds.
+bool Encoding::same_preference(const Candidate& a, const Candidate& b) {
+  return !a.installed && !b.installed && a.channel == b.channel && a.version_rank == b.version_rank &&
+         a.record->track_features.empty() == b.record->track_features.empty();
+}
+
 /// The static order of the universe, refined: builds of one version and build number that allow
 /// newer versions of the dependencies they share come first.
 void Encoding::rank(NameId name_id) {
@@ -65,9 +71,7 @@ void Encoding::rank(NameId name_id) {
   state.alive.for_each([&](std::size_t local) { state.order.push_back(name.first + static_cast<CandidateId>(local)); });
   if (name.kind != Name::Kind::package) return;
   const auto same_rank = [&](const Candidate& a, const Candidate& b) {
-    return !a.installed && !b.installed && a.channel == b.channel && a.version_rank == b.version_rank &&
-           a.record->build_number == b.record->build_number &&
-           a.record->track_features.empty() == b.record->track_features.empty();
+    return same_preference(a, b) && a.record->build_number == b.record->build_number;
   };
   for (std::size_t begin = 0; begin < state.order.size();) {
     std::size_t end = begin + 1;
@@ -232,48 +236,28 @@ bool Encoding::drop_dominated() {
   return dropped;
 }
 
-/// The request's unconditional specs, those on top of the stack first: their versions matter more
-/// to the user than those of what they stand on.
-std::vector<SpecId> Encoding::ordered_wishes() const {
-  std::vector<SpecId> wishes;
-  for (const SpecId spec : universe_.candidate(universe_.root()).depends)
-    if (!universe_.spec(spec).condition) wishes.push_back(spec);
-  std::sort(wishes.begin(), wishes.end(), [&](SpecId a, SpecId b) {
-    return std::make_pair(std::string_view(universe_.name(universe_.spec(a).name).text), universe_.spec(a).match.str()) <
-           std::make_pair(std::string_view(universe_.name(universe_.spec(b).name).text), universe_.spec(b).match.str());
-  });
-  std::vector<std::vector<char>> below(wishes.size());
-  for (std::size_t i = 0; i < wishes.size(); ++i) {
-    below[i].resize(states_.size());
-    std::vector<NameId> queue{universe_.spec(wishes[i]).name};
-    for (std::size_t k = 0; k < queue.size(); ++k) {
-      if (states_[queue[k]].order.empty()) continue;
-      for (const SpecId spec : universe_.candidate(states_[queue[k]].order.front()).depends) {
+/// Names with those on top of the stack first: how new they are matters more to the user than how
+/// new what they stand on is. Whatever stands on another name has more below it than that one.
+std::vector<NameId> Encoding::from_the_top(std::vector<NameId> names) const {
+  std::vector<std::tuple<std::size_t, std::string_view, NameId>> keyed;
+  std::vector<NameId> seen_for(states_.size(), no_id);
+  for (const NameId name : names) {
+    std::vector<NameId> below{name};
+    seen_for[name] = name;
+    for (std::size_t i = 0; i < below.size(); ++i) {
+      if (states_[below[i]].order.empty()) continue;
+      for (const SpecId spec : universe_.candidate(states_[below[i]].order.front()).depends) {
         const NameId next = universe_.spec(spec).name;
-        if (below[i][next]) continue;
-        below[i][next] = 1;
-        queue.push_back(next);
+        if (seen_for[next] == name) continue;
+        seen_for[next] = name;
+        below.push_back(next);
       }
     }
+    keyed.emplace_back(~below.size(), universe_.name(name).text, name);
   }
-  std::vector<SpecId> ordered;
-  std::vector<char> done(wishes.size());
-  while (ordered.size() < wishes.size()) {
-    std::size_t next = wishes.size();
-    for (std::size_t i = 0; i < wishes.size() && next == wishes.size(); ++i) {
-      if (done[i]) continue;
-      const NameId mine = universe_.spec(wishes[i]).name;
-      bool stood_on = false;
-      for (std::size_t k = 0; k < wishes.size() && !stood_on; ++k)
-        stood_on = !done[k] && k != i && below[k][mine] && !below[i][universe_.spec(wishes[k]).name];
-      if (!stood_on) next = i;
-    }
-    if (next == wishes.size())  // only in circles that the mutual test above does not see
-      next = static_cast<std::size_t>(std::find(done.begin(), done.end(), 0) - done.begin());
-    done[next] = 1;
-    ordered.push_back(wishes[next]);
-  }
-  return ordered;
+  std::sort(keyed.begin(), keyed.end());
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = std::get<NameId>(keyed[i]);
+  return names;
 }
 
 std::optional<std::vector<CandidateId>> Encoding::solve(const std::vector<NameId>& wanted) {
@@ -346,9 +330,50 @@ std::optional<std::vector<CandidateId>> Encoding::solve(const std::vector<NameId
           problem.need(packages[id], value ? what : problem.when(what, condition_set(condition)));
         }
     }
-  for (const SpecId spec : ordered_wishes()) problem.require(matching_set(spec));
+  std::map<NameId, Bits> wishes;
+  std::vector<NameId> wished;
+  for (const SpecId spec : universe_.candidate(universe_.root()).depends) {
+    if (universe_.spec(spec).condition) continue;
+    const auto [found, added] = wishes.try_emplace(universe_.spec(spec).name, universe_.matching(spec));
+    if (added) wished.push_back(found->first);
+    else found->second &= universe_.matching(spec);
+  }
+  wished = from_the_top(std::move(wished));
+  const std::vector<NameId> keep = from_the_top(wanted);
+
+  // First the versions of all wishes, then their builds: the best build of the first wish (for the
+  // newest python, say) must not cost the next one its newest version. A version is a package that
+  // needs any of its builds.
+  auto next_name = static_cast<std::uint32_t>(states_.size());
+  const auto versions_of = [&](NameId name, const Bits& accepted) -> std::optional<SatProblem::SetId> {
+    if (universe_.name(name).kind != Name::Kind::package) return std::nullopt;
+    std::vector<std::vector<SatProblem::PackageId>> versions;
+    const Candidate* last = nullptr;
+    for (const CandidateId id : states_[name].order) {
+      if (!accepted.test(universe_.local(id))) continue;
+      const Candidate& candidate = universe_.candidate(id);
+      if (last == nullptr || !same_preference(*last, candidate)) versions.emplace_back();
+      versions.back().push_back(packages[id]);
+      last = &candidate;
+    }
+    if (versions.size() < 2) return std::nullopt;
+    std::vector<SatProblem::PackageId> any;
+    for (std::size_t i = 0; i < versions.size(); ++i) {
+      any.push_back(problem.add_package(next_name, static_cast<std::uint32_t>(versions.size() - i)));
+      std::sort(versions[i].begin(), versions[i].end());
+      problem.need(any.back(), problem.set_of(versions[i]));
+    }
+    ++next_name;
+    return problem.set_of(any);
+  };
+  for (const NameId name : wished)
+    if (const auto versions = versions_of(name, wishes.at(name))) problem.require(*versions);
+  for (const NameId name : wished) problem.require(to_set(name, wishes.at(name)));
   if (conditional_root) problem.require(problem.set_of({packages[universe_.root()]}));
-  for (const NameId name : wanted) {
+  for (const NameId name : keep)
+    if (universe_.is_update(universe_.name(name).text))
+      if (const auto versions = versions_of(name, states_[name].alive)) problem.wish(*versions);
+  for (const NameId name : keep) {
     std::vector<SatProblem::PackageId> any;
     for (const CandidateId id : states_[name].order) any.push_back(packages[id]);
     std::sort(any.begin(), any.end());
@@ -357,7 +382,8 @@ std::optional<std::vector<CandidateId>> Encoding::solve(const std::vector<NameId
   const auto chosen = problem.solve();
   if (!chosen) return std::nullopt;
   std::vector<CandidateId> result;
-  for (const auto package : *chosen) result.push_back(candidates[package]);
+  for (const auto package : *chosen)
+    if (package < candidates.size()) result.push_back(candidates[package]);
   return result;
 }
 

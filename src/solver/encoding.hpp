@@ -41,6 +41,7 @@ class Encoding {
   };
 
   void reach(const std::vector<NameId>& wanted);
+  static bool same_preference(const Candidate& a, const Candidate& b);
   void rank(NameId name);
   std::uint32_t best_version(SpecId spec);
   std::uint32_t intern_set(NameId name, Bits bits);
@@ -48,7 +49,7 @@ class Encoding {
   void collect_demands();
   bool asks_no_more(const std::vector<Demand>& weak, const std::vector<Demand>& strong) const;
   bool drop_dominated();
-  std::vector<SpecId> ordered_wishes() const;
+  std::vector<NameId> from_the_top(std::vector<NameId> names) const;
 
   Universe& universe_;
   const Narrowing& narrowing_;

@@ -89,7 +89,7 @@ class CaseSplit {
 
  private:
   /// An explanation may take a moment, but only one.
-  static constexpr int max_attempts = 400;
+  static constexpr int max_attempts = 150;
 
   /// The wishes have been told above the cases.
   static std::vector<ConflictReason> below_wishes(std::vector<ConflictReason> reasons) {

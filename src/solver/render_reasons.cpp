@@ -13,7 +13,6 @@ std::string line_of(const ConflictReason& reason) {
   const std::string package = escape_control(reason.package);
   switch (reason.kind) {
     case Kind::requested: return quoted(reason.spec) + " is requested";
-    case Kind::pinned: return quoted(reason.spec) + " is pinned";
     case Kind::frozen: return quoted(reason.spec) + " is installed and must stay";
     case Kind::needs: return package + " needs " + quoted(reason.spec);
     case Kind::forbids: return package + " works only with " + quoted(reason.spec);

@@ -1,8 +1,10 @@
 #include "envtool/solver/solve.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "encoding.hpp"
+#include "envtool/base/error.hpp"
 #include "explanation.hpp"
 #include "install_order.hpp"
 #include "narrowing.hpp"
@@ -47,6 +49,29 @@ std::optional<Solution> find_solution(const SolveRequest& request, SolveStatisti
 }
 
 }  // namespace solving
+
+std::vector<std::string> removed_with(const std::vector<const RepoDataRecord*>& installed,
+                                      const std::vector<std::string>& names) {
+  std::set<std::string, std::less<>> removed(names.begin(), names.end());
+  for (bool changed = !names.empty(); changed;) {
+    changed = false;
+    for (const auto* record : installed) {
+      if (removed.contains(record->name)) continue;
+      const bool orphaned = std::any_of(record->depends.begin(), record->depends.end(), [&](const std::string& text) {
+        try {
+          const MatchSpec spec = MatchSpec::parse(text);
+          return spec.when.empty() && removed.contains(spec.name);
+        } catch (const Error&) {
+          return false;
+        }
+      });
+      if (!orphaned) continue;
+      removed.insert(record->name);
+      changed = true;
+    }
+  }
+  return {removed.begin(), removed.end()};
+}
 
 std::variant<Solution, Unsolvable> solve(const SolveRequest& request, SolveStatistics* statistics) {
   static const CandidateIndex no_candidates;

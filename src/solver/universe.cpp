@@ -69,32 +69,20 @@ Universe::Universe(const SolveRequest& request, Purpose purpose) : request_(requ
   for (const auto* record : request.installed.records) installed_.emplace(record->name, record);
   update_.insert(request.installed.update.begin(), request.installed.update.end());
   freeze_.insert(request.installed.freeze.begin(), request.installed.freeze.end());
-  find_removed();
-
-  const auto need = [&](const MatchSpec& spec) { add_dependency(0, intern_spec(spec)); };
-  for (const auto& spec : request.specs)
-    if (!is_virtual(spec.name) || !virtual_matches(spec)) need(spec);
+  // A set of views: the closure's names are those of the records.
+  const auto closure = removed_with(request.installed.records, request.installed.remove);
+  for (const auto& name : request.installed.remove) removed_.insert(name);
   for (const auto* record : request.installed.records)
-    if (is_frozen(record->name)) need(MatchSpec::from_name(record->name));
-}
+    if (std::binary_search(closure.begin(), closure.end(), record->name)) removed_.insert(record->name);
 
-/// The named packages and, until nothing changes, the installed packages left without a dependency.
-void Universe::find_removed() {
-  removed_.insert(request_.installed.remove.begin(), request_.installed.remove.end());
-  if (removed_.empty()) return;
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (const auto* record : request_.installed.records) {
-      if (removed_.contains(record->name)) continue;
-      for (const auto& text : record->depends) {
-        const SpecId id = intern_spec(text);
-        if (!specs_[id].valid || specs_[id].condition || !removed_.contains(specs_[id].match.name)) continue;
-        removed_.insert(record->name);
-        changed = true;
-        break;
-      }
-    }
-  }
+  // Sorted: the order in which things are looked at decides between equals later on.
+  std::vector<std::pair<std::string, MatchSpec>> needed;
+  for (const auto& spec : request.specs)
+    if (!is_virtual(spec.name) || !virtual_matches(spec)) needed.emplace_back(spec.str(), spec);
+  for (const auto* record : request.installed.records)
+    if (is_frozen(record->name)) needed.emplace_back(record->name, MatchSpec::from_name(record->name));
+  std::sort(needed.begin(), needed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [text, spec] : needed) add_dependency(0, intern_spec(spec));
 }
 
 bool Universe::is_frozen(std::string_view name) const {

@@ -134,7 +134,6 @@ class Universe {
 
  private:
   struct Draft;
-  void find_removed();
   void load_package(NameId id);
   void load_group(NameId id);
   std::vector<Draft> draft(const Name& name);

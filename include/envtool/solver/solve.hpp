@@ -13,7 +13,7 @@
 
 namespace envtool {
 
-/// What the order of channels means (CEP-less, conda's `channel_priority`).
+/// What the order of channels means (conda's `channel_priority`).
 enum class ChannelPriority {
   strict,    ///< a name comes only from the first channel that has it
   flexible,  ///< candidates of an earlier channel are preferred, whatever their versions
@@ -51,12 +51,18 @@ struct InstalledPackages {
   bool prune_orphans = false;
 };
 
+/// The names given and, sorted in, those of the installed packages that cannot stay without them:
+/// what a removal takes along. Drop the wishes for these from `SolveRequest::specs`.
+std::vector<std::string> removed_with(const std::vector<const RepoDataRecord*>& installed,
+                                      const std::vector<std::string>& names);
+
 /// Everything that a solve depends on; nothing is read from elsewhere.
 struct SolveRequest {
   const CandidateIndex* candidates = nullptr;
   /// What the machine offers (CEP 30); only name, version and build count.
   std::vector<PackageRecord> virtual_packages;
-  /// What the user wants (also the wishes of earlier commands that still hold).
+  /// What the user wants (also the wishes of earlier commands that still hold). A package that is
+  /// installed and satisfies its spec stays as it is, unless it is among `installed.update`.
   std::vector<MatchSpec> specs;
   /// Hold for a package only if it gets installed (`pinned_packages`, python's minor version, ...).
   std::vector<MatchSpec> pins;

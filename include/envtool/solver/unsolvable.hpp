@@ -10,7 +10,6 @@ namespace envtool {
 struct ConflictReason {
   enum class Kind {
     requested,          ///< the user asked for `spec`
-    pinned,             ///< a pin says `spec`
     frozen,             ///< an installed package that must stay
     needs,              ///< `package` (versions merged) needs `spec`
     forbids,            ///< `package` allows its neighbour only as `spec` (constrains)

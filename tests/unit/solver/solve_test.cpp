@@ -81,6 +81,19 @@ TEST_CASE("what is on top decides over what it stands on", "[solver]") {
   CHECK(world.solved({"tool", "base"}) == expected);
 }
 
+TEST_CASE("the versions of all wishes come before the builds of any", "[solver]") {
+  Scenario world;
+  world.add("python 3.13");
+  world.add("python 3.14");
+  world.add("a 1 py313_0", {"python 3.13.*"});
+  world.add("a 1 py314_0", {"python 3.14.*"});
+  world.add("b 1 py314_0", {"python 3.14.*"});
+  world.add("b 2 py313_0", {"python 3.13.*"});
+  // The newer python of `a` is not worth the older `b`.
+  CHECK(world.solved({"a", "b"}) == Lines{"python 3.13 0", "a 1 py313_0", "b 2 py313_0"});
+  CHECK(world.solved({"a"}) == Lines{"python 3.14 0", "a 1 py314_0"});
+}
+
 TEST_CASE("constraints bind only what is installed", "[solver]") {
   Scenario world;
   world.add("a 1", {}, {"b <2"});
@@ -197,6 +210,10 @@ TEST_CASE("installed packages stay where possible", "[solver]") {
     CHECK(world.solved({}) == Lines{});
     world.request.installed.remove = {"tool"};
     CHECK(world.solved({}) == Lines{"lib 1.0 0"});
+  }
+  SECTION("what a removal takes along") {
+    CHECK(removed_with(world.request.installed.records, {"lib"}) == Lines{"lib", "tool"});
+    CHECK(removed_with(world.request.installed.records, {}) == Lines{});
   }
   SECTION("orphans go when asked for") {
     world.request.installed.prune_orphans = true;
