@@ -70,6 +70,7 @@ void install_pip_section(const Prefix& prefix, const PipSection& section, const 
                               .with("PIP_NO_INPUT", "1")
                               .with("PIP_DISABLE_PIP_VERSION_CHECK", "1")
                               .with("PIP_ROOT_USER_ACTION", "ignore")
+                              .with("PYTHONNOUSERSITE", "1")
                               .without("PYTHONHOME")
                               .without("PYTHONPATH");
   if (options.offline) variables = variables.with("PIP_NO_INDEX", "1");

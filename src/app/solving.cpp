@@ -94,14 +94,19 @@ std::vector<RepoDataRecord> solve_wishes(const AppInputs& inputs, const std::vec
                                          std::vector<std::string>& warnings) {
   std::vector<std::string> names;
   for (const RepoDataRecord* record : wishes.installed.records) names.push_back(record->name);
+  std::vector<MatchSpec> specs = wishes.specs;
+  ChannelConfig config = inputs.settings.channel_config;
+  config.home = inputs.environment.home;
+  config.working_directory = inputs.environment.working_directory;
+  for (MatchSpec& spec : specs) spec.promote_channel(config);
   ReachableRecords reachable;
-  reachable.load(inputs, channels, platform, std::move(names), wishes.specs);
+  reachable.load(inputs, channels, platform, std::move(names), specs);
   warnings.insert(warnings.end(), reachable.warnings().begin(), reachable.warnings().end());
 
   SolveRequest request;
   request.candidates = &reachable.index();
   request.virtual_packages = virtual_packages(platform, inputs.environment);
-  request.specs = wishes.specs;
+  request.specs = std::move(specs);
   request.pins = wishes.pins;
   request.installed = wishes.installed;
   request.options.dependencies = wishes.dependencies;
