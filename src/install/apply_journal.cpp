@@ -62,7 +62,10 @@ class Applier {
     for (int attempt = 0; attempt < 100; ++attempt) {
       const Found there = root_.look(step.path);
       const Found staged = slots_.look(staged_path);
-      if (is_result(step, root_, step.path, there)) {
+      // Same content with other permissions is not the result while the staged file waits.
+      const bool other_mode = staged && staged.inode == step.after.inode && staged.inode != there.inode &&
+                              staged.type == Found::Type::file && staged.mode != there.mode;
+      if (!other_mode && is_result(step, root_, step.path, there)) {
         // Done before; the slots may still hold what was there.
         if (staged && !same_file(staged, step.after) && !same_file(staged, there)) put_away(step, staged_path, staged);
         if (look_twice_) put_away(step, old_path, slots_.look(old_path));

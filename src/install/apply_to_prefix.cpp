@@ -69,12 +69,7 @@ std::set<std::string> parked_files(const Prefix& prefix) {
 PrefixLock PrefixLock::acquire(const Prefix& prefix, const InstallOptions& options) {
   if (!is_directory(prefix.conda_meta()))
     throw Error("there is no environment", ErrorKind::environment_not_found).at(prefix.path());
-  make_directories(prefix.state_directory());
-  FileLock::Options lock_options;
-  lock_options.timeout = options.lock_timeout;
-  lock_options.command = "change";
-  lock_options.on_wait = [&](const LockHolder& holder) { reporter_of(options).on_lock_wait(holder); };
-  FileLock lock = FileLock::acquire(prefix.lock_file(), FileLock::Mode::exclusive, lock_options);
+  FileLock lock = lock_prefix_file(prefix, options, "change");
   recover_locked(prefix, options);
   return PrefixLock(prefix, std::move(lock));
 }

@@ -1,10 +1,12 @@
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <set>
+#include <utility>
 
 #include "compile_python.hpp"
 #include "envtool/base/error.hpp"
@@ -32,6 +34,21 @@ bool is_empty_folder(const std::string& path) {
       .hint("remove it, or choose another name");
 }
 
+/// Swaps two folders in one step; where the file system cannot, the second goes to `aside` first.
+void exchange_paths(const std::string& from, const std::string& to, const std::string& aside) {
+  if (system_call("install.exchange",
+                  [&] { return renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE); }) == 0)
+    return;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) fail_errno("cannot put the environment in its place", to, errno);
+  rename_path(to, aside);
+  try {
+    rename_path(from, to);
+  } catch (const Error&) {
+    rename_path(aside, to);
+    throw;
+  }
+}
+
 /// Builds an environment in a folder of its own, beside its place.
 class Builder {
  public:
@@ -49,6 +66,7 @@ class Builder {
   }
 
   InstallResult run() {
+    if (exists_no_follow(plan_.prefix) && !is_empty_folder(plan_.prefix)) lock_existing();
     make_folder();
     stage_point("create.folder", folder_);
     make_folders();
@@ -66,6 +84,16 @@ class Builder {
   }
 
  private:
+  /// Nobody may work on an environment that is about to be replaced.
+  void lock_existing() {
+    const Prefix prefix(plan_.prefix);
+    struct stat status{};
+    if (options_.existing == ExistingPrefix::refuse || lstat(plan_.prefix.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) ||
+        !is_directory(prefix.conda_meta()))
+      fail_exists(plan_.prefix);
+    old_lock_ = lock_prefix_file(prefix, options_, "replace");
+  }
+
   void make_folder() {
     make_directories(plan_.prefix.substr(0, std::max<std::size_t>(plan_.prefix.rfind('/'), 1)));
     // The lock says that somebody builds here: sweeping leaves the folder alone until we are gone. A
@@ -161,6 +189,7 @@ class Builder {
   }
 
   void move_to_place() {
+    if (old_lock_) return swap_places();
     if (!rename_no_replace(folder_, plan_.prefix)) {
       // rename(2) replaces an empty folder and nothing else; to a symlink or a file it is an error.
       if (system_call("install.rename", [&] { return rename(folder_.c_str(), plan_.prefix.c_str()); }) != 0) {
@@ -175,6 +204,19 @@ class Builder {
       sync_directory(plan_.prefix.substr(0, std::max<std::size_t>(plan_.prefix.rfind('/'), 1)));
   }
 
+  /// Takes the place of the environment that is there: both are whole at every moment.
+  void swap_places() {
+    const std::string parent = plan_.prefix.substr(0, std::max<std::size_t>(plan_.prefix.rfind('/'), 1));
+    const std::string trash = (parent == "/" ? "" : parent) + "/.envtool-trash-" + random_name();
+    exchange_paths(folder_, plan_.prefix, trash);
+    made_ = false;
+    reporter_.on_commit();
+    stage_point("create.swapped", plan_.prefix);
+    if (surely_exists(folder_)) rename_path(folder_, trash);
+    if (options_.durability == Durability::full) sync_directory(parent);
+    result_.replaced = std::make_shared<ReplacedPrefix>(Prefix(plan_.prefix), trash, std::move(*old_lock_));
+  }
+
   const LinkPlan& plan_;
   const EnvironmentChange& change_;
   const InstallOptions& options_;
@@ -183,16 +225,37 @@ class Builder {
   std::string folder_;
   bool made_ = false;
   std::optional<FileLock> lock_;
+  /// Of the environment that is to be replaced.
+  std::optional<FileLock> old_lock_;
   std::vector<StagedFile> staged_;
   std::vector<char> compiled_;
   InstallResult result_;
 };
 }  // namespace
 
+ReplacedPrefix::ReplacedPrefix(Prefix prefix, std::string waiting_at, FileLock lock)
+    : prefix_(std::move(prefix)), waiting_at_(std::move(waiting_at)), lock_(std::move(lock)) {}
+
+ReplacedPrefix::~ReplacedPrefix() {
+  if (waiting_at_.empty()) return;
+  try {
+    remove_tree(waiting_at_);
+  } catch (const std::exception& error) {
+    log_warning(std::string("could not delete a replaced environment: ") + error.what());
+  }
+}
+
+void ReplacedPrefix::restore() {
+  const std::string aside = waiting_at_ + "0";
+  exchange_paths(waiting_at_, prefix_.path(), aside);
+  if (!surely_exists(waiting_at_)) rename_path(aside, waiting_at_);
+  const std::string unwanted = std::exchange(waiting_at_, {});
+  remove_tree(unwanted);
+}
+
 InstallResult create_prefix(const LinkPlan& plan, const EnvironmentChange& change, const InstallOptions& options,
                             std::stop_token stop) {
   const Prefix prefix(plan.prefix);
-  if (exists_no_follow(prefix.path()) && !is_empty_folder(prefix.path())) fail_exists(prefix.path());
   sweep_leftovers(prefix);
   report_plan(plan, reporter_of(options));
   return Builder(plan, change, options, std::move(stop)).run();

@@ -89,6 +89,15 @@ InstallReporter& reporter_of(const InstallOptions& options) {
   return options.reporter == nullptr ? silent : *options.reporter;
 }
 
+FileLock lock_prefix_file(const Prefix& prefix, const InstallOptions& options, const char* command) {
+  make_directories(prefix.state_directory());
+  FileLock::Options lock_options;
+  lock_options.timeout = options.lock_timeout;
+  lock_options.command = command;
+  lock_options.on_wait = [&](const LockHolder& holder) { reporter_of(options).on_lock_wait(holder); };
+  return FileLock::acquire(prefix.lock_file(), FileLock::Mode::exclusive, lock_options);
+}
+
 void check_space(const LinkPlan& plan, const std::string& folder) {
   struct stat there{}, cache{};
   const bool known = stat(folder.c_str(), &there) == 0;

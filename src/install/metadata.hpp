@@ -29,6 +29,9 @@ void report_plan(const LinkPlan& plan, InstallReporter& reporter);
 /// The given reporter, or one that does nothing.
 InstallReporter& reporter_of(const InstallOptions& options);
 
+/// The exclusive lock of an environment, waited for as the options say. Throws `Error` (locked, permission).
+FileLock lock_prefix_file(const Prefix& prefix, const InstallOptions& options, const char* command);
+
 /// Throws `Error` (no_space) when the file system certainly cannot take the change.
 void check_space(const LinkPlan& plan, const std::string& folder);
 

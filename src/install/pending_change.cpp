@@ -73,6 +73,7 @@ void commit(const Prefix& prefix, const Journal& journal, Durability durability)
     write_atomically(folder + ready_name, text, 0644, durability);
   } catch (const Error&) {
     // The rename may have happened and only its sync failed: then the change is decided.
+    // (When even that cannot be told, nothing was applied yet: taking it back is right, too.)
     if (!exists_no_follow(folder + ready_name)) throw;
   }
 }
@@ -81,10 +82,12 @@ ApplyResult finish_change(const Prefix& prefix, const Journal& journal, const In
                           std::size_t* compiled) {
   const std::string folder = prefix.transaction_directory();
   ApplyResult result;
-  if (exists_no_follow(folder + ready_name)) {
+  if (!replay || surely_exists(folder + ready_name)) {
     result = apply_journal(prefix, journal, options.durability, reporter_of(options), replay);
     stage_point("apply.applied", prefix.path());
     rename_path(folder + ready_name, folder + done_name);
+    // Or a power cut could bring the journal back after the user went on working.
+    if (options.durability == Durability::full) sync_directory(folder);
   }
   stage_point("apply.done", prefix.path());
   compile_pending(prefix, journal, options, compiled);
@@ -99,8 +102,8 @@ ApplyResult finish_change(const Prefix& prefix, const Journal& journal, const In
 RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options) {
   const std::string folder = prefix.transaction_directory();
   RecoverResult result;
-  if (!exists_no_follow(folder)) return result;
-  const char* name = exists_no_follow(folder + ready_name) ? ready_name : done_name;
+  if (!surely_exists(folder)) return result;
+  const char* name = surely_exists(folder + ready_name) ? ready_name : done_name;
   std::optional<Journal> journal;
   try {
     journal = read_journal(folder, name);
@@ -136,8 +139,7 @@ RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options
 using namespace detail;
 
 bool has_pending_change(const Prefix& prefix) {
-  struct stat status{};
-  return lstat(prefix.transaction_directory().c_str(), &status) == 0;
+  return surely_exists(prefix.transaction_directory());
 }
 
 RecoverResult recover(const Prefix& prefix, const InstallOptions& options) {

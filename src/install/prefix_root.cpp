@@ -53,6 +53,7 @@ Found to_found(const struct stat& status) {
   Found found;
   found.inode = status.st_ino;
   found.size = static_cast<std::uint64_t>(status.st_size);
+  found.mode = status.st_mode & 07777;
   found.mtime_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
   if (S_ISREG(status.st_mode))
     found.type = Found::Type::file;

@@ -17,7 +17,11 @@ struct Found {
   std::uint64_t inode = 0;
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;
-  bool operator==(const Found&) const = default;
+  /// Permission bits as looked at now; not part of the identity, which the journal stores.
+  std::uint32_t mode = 0;
+  bool operator==(const Found& other) const {
+    return type == other.type && inode == other.inode && size == other.size && mtime_ns == other.mtime_ns;
+  }
   explicit operator bool() const { return type != Type::absent; }
 };
 Found to_found(const struct stat& status);

@@ -76,12 +76,7 @@ void remove_prefix(const Prefix& prefix, const InstallOptions& options) {
   const std::string parent = parent_of(prefix.path());
   const std::string trash = (parent == "/" ? "" : parent) + "/" + std::string(trash_stem) + random_name();
   {
-    make_directories(prefix.state_directory());
-    FileLock::Options lock_options;
-    lock_options.timeout = options.lock_timeout;
-    lock_options.command = "remove";
-    lock_options.on_wait = [&](const LockHolder& holder) { detail::reporter_of(options).on_lock_wait(holder); };
-    const FileLock lock = FileLock::acquire(prefix.lock_file(), FileLock::Mode::exclusive, lock_options);
+    const FileLock lock = detail::lock_prefix_file(prefix, options, "remove");
     detail::stage_point("remove.locked", prefix.path());
     rename_path(prefix.path(), trash);
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <string>
 #include <string_view>
@@ -24,6 +26,15 @@ auto system_call(std::string_view fail_point, Call call) -> decltype(call()) {
 
 [[noreturn]] inline void fail_errno(const std::string& what, const std::string& path, int error_number) {
   throw system_error(what, error_number).at(path);
+}
+
+/// True when something is at the path. Unlike a plain question it does not take trouble for absence:
+/// throws when the file system cannot tell.
+inline bool surely_exists(const std::string& path) {
+  struct stat status{};
+  if (lstat(path.c_str(), &status) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  fail_errno("cannot look at a path", path, errno);
 }
 
 /// A place between two steps where the fault tests stop the process or make the step fail.

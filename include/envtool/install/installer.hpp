@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -20,6 +21,12 @@
 
 namespace envtool {
 
+/// What creation does when there is an environment at its place already.
+enum class ExistingPrefix {
+  refuse,  ///< an error
+  replace  ///< the new one takes its place when it is complete
+};
+
 /// How a change is carried out.
 struct InstallOptions {
   LinkPolicy link;
@@ -34,6 +41,25 @@ struct InstallOptions {
   InstallReporter* reporter = nullptr;
   /// Seconds for byte-compiling, then it is given up (which is no error).
   unsigned compile_time_limit = 600;
+  /// Only for `create_prefix`.
+  ExistingPrefix existing = ExistingPrefix::refuse;
+};
+
+/// An environment that a new one took the place of. It waits in a folder next to its place and is deleted
+/// with this object, unless it is put back before.
+class ReplacedPrefix {
+ public:
+  ReplacedPrefix(Prefix prefix, std::string waiting_at, FileLock lock);
+  ReplacedPrefix(const ReplacedPrefix&) = delete;
+  ReplacedPrefix& operator=(const ReplacedPrefix&) = delete;
+  ~ReplacedPrefix();
+  /// Puts the old environment back and deletes the new one. Throws `Error` when it cannot.
+  void restore();
+
+ private:
+  Prefix prefix_;
+  std::string waiting_at_;
+  FileLock lock_;
 };
 
 /// What goes into history and state together with the packages.
@@ -53,6 +79,8 @@ struct InstallResult {
   std::size_t compiled = 0;
   /// Files kept aside: their path and the name they have now, relative to the prefix.
   std::vector<std::pair<std::string, std::string>> saved;
+  /// The environment that was there before, when a creation replaced one.
+  std::shared_ptr<ReplacedPrefix> replaced;
 };
 
 /// The exclusive right to change a prefix, from before its state is read until after the change. A
@@ -76,8 +104,9 @@ std::vector<PackageSource> package_sources(std::span<const CachedPackage> packag
 std::set<std::string> parked_files(const Prefix& prefix);
 
 /// Builds a new environment next to its place and renames it there: it is complete or absent. The
-/// place must not exist or be an empty folder. Throws `Error` (prefix_exists, no_space, corrupt,
-/// interrupted, ...) and leaves nothing behind.
+/// place must not exist, be an empty folder, or hold an environment that `options.existing` says to
+/// replace (by one swap of the two folders). Throws `Error` (prefix_exists, no_space, corrupt,
+/// interrupted, ...) and leaves everything as it was.
 InstallResult create_prefix(const LinkPlan& plan, const EnvironmentChange& change,
                             const InstallOptions& options = {}, std::stop_token stop = {});
 
@@ -106,7 +135,7 @@ struct RecoverResult {
 /// `Error` (corrupt) when a journal is damaged beyond its copy: nothing is guessed.
 RecoverResult recover(const Prefix& prefix, const InstallOptions& options = {});
 
-/// True when a change is pending; never changes anything.
+/// True when a change is pending; never changes anything. Throws `Error` when it cannot be told.
 bool has_pending_change(const Prefix& prefix);
 
 /// Files below the prefix that no package owns (conda-meta, byte code and saved files aside), sorted.

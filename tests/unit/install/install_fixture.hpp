@@ -13,6 +13,10 @@ namespace envtool::test {
 inline constexpr const char* placeholder =
     "/home/conda/feedstock_root/build_artifacts/thing_1700000000000/_h_env_placehold_placehold_placehold_placehold";
 
+/// True in worker processes: the packages are there already and only described, so that faults hit the
+/// library and not the test.
+bool is_prebuilt();
+
 /// Makes an unpacked package in a cache folder, one line a file.
 class PackageBuilder {
  public:

@@ -23,7 +23,7 @@ struct Scenario {
   Prefix prefix{folder + "/envs/one"};
 
   PackageBuilder package(const std::string& package_name, const std::string& version) const {
-    fs::remove_all(cache + "/" + package_name + "-" + version + "-0");
+    if (!is_prebuilt()) fs::remove_all(cache + "/" + package_name + "-" + version + "-0");
     return {cache, package_name, version};
   }
 
@@ -116,7 +116,7 @@ struct Sweep {
 
   int run(const std::string& worker, const std::string& fault, bool full = false) {
     std::map<std::string, std::string> variables{
-        {"ENVTOOL_TEST_FOLDER", scenario.folder}, {"ENVTOOL_TEST_SCENARIO", scenario.name}, {"ENVTOOL_FAILPOINT", fault}};
+        {"ENVTOOL_TEST_FOLDER", scenario.folder}, {"ENVTOOL_TEST_PREBUILT", "1"}, {"ENVTOOL_TEST_SCENARIO", scenario.name}, {"ENVTOOL_FAILPOINT", fault}};
     if (full) variables["ENVTOOL_TEST_FULL"] = "1";
     return run_worker(worker, variables);
   }
@@ -149,12 +149,26 @@ struct Sweep {
   }
 };
 
+/// Creates the environment anew, in the place of the one that is there.
+InstallResult replace_with(const Scenario& scenario) {
+  std::vector<RepoDataRecord> records;
+  for (const PackageSource& source : scenario.after()) records.push_back(source.record);
+  InstallOptions options = worker_options();
+  options.existing = ExistingPrefix::replace;
+  return create_prefix(plan_links(scenario.prefix.path(), diff({}, records), scenario.after()), {}, options);
+}
+
 const int killed = 128 + 9;
 }  // namespace
 
 TEST_CASE("worker: change", "[.]") {
   const Scenario scenario{std::getenv("ENVTOOL_TEST_FOLDER"), std::getenv("ENVTOOL_TEST_SCENARIO")};
   install(scenario.prefix, scenario.after(), worker_options());
+}
+
+TEST_CASE("worker: replace", "[.]") {
+  const Scenario scenario{std::getenv("ENVTOOL_TEST_FOLDER"), std::getenv("ENVTOOL_TEST_SCENARIO")};
+  replace_with(scenario);
 }
 
 TEST_CASE("worker: recover", "[.]") {
@@ -165,6 +179,47 @@ TEST_CASE("worker: recover", "[.]") {
 TEST_CASE("worker: remove the environment", "[.]") {
   const Scenario scenario{std::getenv("ENVTOOL_TEST_FOLDER"), std::getenv("ENVTOOL_TEST_SCENARIO")};
   remove_prefix(scenario.prefix, worker_options());
+}
+
+/// The same without the library's own fail points, at the entry of the system calls themselves: that no
+/// call was forgotten. Needs strace; run with `test_install [strace]`.
+TEST_CASE("killed or failing at every system call, an environment is old or new", "[.][strace]") {
+  if (std::system("strace -V >/dev/null 2>&1") != 0) {
+    WARN("skipped: there is no strace");
+    return;
+  }
+  const std::string name = GENERATE(as<std::string>(), "create", "update", "remove");
+  CAPTURE(name);
+  Sweep sweep(name);
+  const auto run = [&](const std::string& call, const std::string& fault, int n) {
+    sweep.reset();
+    const int code = run_worker("worker: change", {{"ENVTOOL_TEST_FOLDER", sweep.scenario.folder},
+                                                   {"ENVTOOL_TEST_SCENARIO", name},
+                                                   {"ENVTOOL_TEST_PREBUILT", "1"},
+                                                   {"ENVTOOL_TEST_FULL", "1"},
+                                                   {"ENVTOOL_TEST_TRACE", "trace=" + call},
+                                                   {"ENVTOOL_TEST_INJECT", "inject=" + call + ":" + fault + ":when=" + std::to_string(n)}});
+    const std::string direct = sweep.state(), state = sweep.state_after_recovery();
+    CAPTURE(call, fault, n, state);
+    REQUIRE((state == "old" || state == "new"));
+    if (code == 0) CHECK(direct == "new");
+    return code;
+  };
+  int kills = 0, errors = 0, refused = 0;
+  for (const char* call : {"mkdir", "mkdirat", "link", "linkat", "symlink", "symlinkat", "rename", "renameat", "renameat2", "unlink",
+                           "unlinkat", "rmdir", "openat", "write", "chmod", "fchmod", "fallocate", "copy_file_range", "ioctl",
+                           "utimensat", "fsync", "syncfs", "close", "openat2", "newfstatat", "getdents64"}) {
+    int count = 0;
+    while (run(call, "signal=KILL", count + 1) != 0) ++count;
+    kills += count;
+    for (int n = 1; n <= count; ++n)
+      for (const char* fault : {"error=ENOSPC", "error=EIO"}) {
+        refused += run(call, fault, n) != 0;
+        ++errors;
+      }
+  }
+  WARN(name << ": killed at " << kills << " system calls; of " << errors << " failing ones " << refused << " were told");
+  CHECK(kills > 100);
 }
 
 #ifdef ENVTOOL_FAILPOINTS
@@ -294,6 +349,30 @@ TEST_CASE("a file system that cannot swap files is served too") {
     REQUIRE(sweep.state_after_recovery() == "new");
   }
   CHECK(points > 10);
+}
+
+TEST_CASE("killed while an environment is replaced, the old or the new one is there") {
+  Sweep sweep("update");
+  sweep.reset();
+  replace_with(sweep.scenario);
+  sweep.new_state = manifest(sweep.scenario.prefix.path());
+  CHECK_FALSE(fs::exists(sweep.scenario.prefix / "share/goes/user-file"));
+  int points = 0, news = 0;
+  for (int n = 1;; ++n) {
+    CAPTURE(n);
+    sweep.reset();
+    const int code = sweep.run("worker: replace", "any:" + std::to_string(n) + ":kill");
+    const std::string state = sweep.state();
+    INFO(state);
+    REQUIRE((state == "old" || state == "new"));
+    if (code == 0) break;
+    ++points;
+    news += state == "new";
+    sweep_leftovers(sweep.scenario.prefix);
+    CHECK(list_directory(sweep.scenario.folder + "/envs") == std::vector<std::string>{"one"});
+  }
+  CHECK(points > 50);
+  CHECK(news > 3);
 }
 
 TEST_CASE("killed while an environment is removed, it is there or gone") {

@@ -63,6 +63,34 @@ TEST_CASE("a new environment takes an empty folder, and nothing else") {
   CHECK(kind_of(create(Prefix(link))) == ErrorKind::prefix_exists);
 }
 
+TEST_CASE("a replaced environment waits until it is let go, and can be put back") {
+  Place place;
+  const PackageSource a = place.package("a").file("x", "x"), b = place.package("b").file("y", "y");
+  install(place.prefix, {a}, quick());
+  const Manifest before = manifest(place.prefix.path());
+  InstallOptions options = quick();
+  options.existing = ExistingPrefix::replace;
+  const LinkPlan plan = plan_links(place.prefix.path(), diff({}, {b.record}), {b});
+  {
+    const InstallResult result = create_prefix(plan, {}, options);
+    REQUIRE(result.replaced);
+    CHECK(slurp(place.prefix / "y") == "y");
+    sweep_leftovers(place.prefix);
+    result.replaced->restore();
+  }
+  CHECK(difference(before, manifest(place.prefix.path())) == "");
+  CHECK(list_directory(place.folder.path() + "/envs") == std::vector<std::string>{"one"});
+  create_prefix(plan, {}, options);
+  CHECK_FALSE(fs::exists(place.prefix / "x"));
+  CHECK(list_directory(place.folder.path() + "/envs") == std::vector<std::string>{"one"});
+  // What is no environment is not replaced, and one that somebody works on is waited for.
+  spit(place.folder.path() + "/plain/file", "mine");
+  const std::string plain = place.folder.path() + "/plain";
+  CHECK(kind_of([&] { create_prefix(plan_links(plain, diff({}, {b.record}), {b}), {}, options); }) == ErrorKind::prefix_exists);
+  const PrefixLock lock = PrefixLock::acquire(place.prefix, quick());
+  CHECK(kind_of([&] { create_prefix(plan, {}, options); }) == ErrorKind::locked);
+}
+
 TEST_CASE("a failed or stopped creation leaves nothing") {
   Place place;
   PackageSource a = place.package("a").file("x", "x").file("y", "y");
