@@ -181,7 +181,7 @@ std::string render(const HistoryEntry& entry) {
   std::string text = "==> " + escape_control(entry.time) + " <==\n";
   if (!entry.command.empty()) {
     text += "# cmd: " + escape_control(redact(join(entry.command, " "))) + "\n";
-    text += "# " + entry.tool + " version: " + entry.tool_version + "\n";
+    text += "# " + escape_control(entry.tool) + " version: " + escape_control(entry.tool_version) + "\n";
   }
   std::vector<std::string> unlinked = entry.unlinked, linked = entry.linked;
   std::sort(unlinked.begin(), unlinked.end());
