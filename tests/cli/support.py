@@ -96,9 +96,9 @@ class Home:
         return self.root / "envs" / name
 
     def run_in(self, prefix, *command, **kwargs):
-        """Standard output of a program of an environment, without activation."""
+        """Standard output of a program of an environment, without activation. Leaves the environment as it is."""
         program = str(prefix / "bin" / command[0])
-        done = subprocess.run([program, *command[1:]], capture_output=True, text=True, env=self.environ,
+        done = subprocess.run([program, *command[1:]], capture_output=True, text=True, env={**self.environ, "PYTHONDONTWRITEBYTECODE": "1"},
                               cwd=self.work, timeout=300, **kwargs)
         if done.returncode != 0:
             raise AssertionError(f"{command}: {Result(done.returncode, done.stdout, done.stderr)}")

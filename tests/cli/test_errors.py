@@ -70,7 +70,7 @@ class Specs(ErrorTest):
         self.assert_contains(error, "__glibc", ">=99")
 
     def test_specs_that_make_no_sense(self):
-        for spec, hint in (("numpy=>1", ">="), ("numpy[version=", "]"), ("nump y z", ""), ("=1.0", ""), ("a//b", "")):
+        for spec, hint in (("numpy=>1", ">="), ("numpy[version=", "]"), ("=1.0", ""), ("a//b", "")):
             with self.subTest(spec=spec):
                 self.assert_contains(self.fails("create", "-y", "-n", "x", *FROM_CHANNEL, spec), spec, hint)
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import support
@@ -123,9 +124,18 @@ class Run(CliTest):
         for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
             process = self.start("run", "-n", "scripted", "sleep", "60")
             self.addCleanup(support.end, process)
-            wait_until(lambda: b"sleep\0" in pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            wait_until(lambda: pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(b"sleep\0"))
             process.send_signal(number)
             self.assertEqual(process.wait(timeout=10), -number)
+
+    def test_signal_before_the_program_runs_is_not_lost(self):
+        for name in self.both:
+            for delay in (0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06):
+                process = self.start("run", "-n", name, "sleep", "60")
+                self.addCleanup(support.end, process)
+                time.sleep(delay)
+                process.send_signal(signal.SIGTERM)
+                self.assertIn(process.wait(timeout=10), (-signal.SIGTERM, 128 + signal.SIGTERM))
 
     def test_program_starts_with_a_clean_slate(self):
         """No signal blocked or ignored, no descriptor of ours open."""
@@ -177,7 +187,7 @@ class Run(CliTest):
     def test_no_process_stays_between(self):
         process = self.start("run", "-n", "scripted", "sleep", "60")
         self.addCleanup(support.end, process)
-        wait_until(lambda: b"sleep\0" in pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes())
+        wait_until(lambda: pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(b"sleep\0"))
         self.assertEqual(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), "")
         self.assertEqual(os.listdir(f"/proc/{process.pid}/task"), [str(process.pid)])
 
