@@ -1,7 +1,6 @@
 #include "envtool/app/change.hpp"
 #include "envtool/app/sources.hpp"
 #include "envtool/base/error.hpp"
-#include "envtool/os/files.hpp"
 #include "envtool/prefix/environments.hpp"
 
 namespace envtool {
@@ -92,31 +91,18 @@ void run_pip(const AppInputs& inputs, const Plan& plan) {
 }
 
 InstallResult execute_create(const AppInputs& inputs, const Plan& plan, const LinkPlan& links) {
-  const InstallOptions options = install_options(inputs);
-  const EnvironmentRegistry registry(inputs.environment.home);
-  // The environment that is replaced waits next to its place until the new one is complete.
-  std::string waiting;
-  if (plan.replaces_existing) {
-    const auto slash = plan.prefix.path().rfind('/');
-    waiting = plan.prefix.path().substr(0, slash) + "/.envtool-replaced-" + plan.prefix.path().substr(slash + 1) + "-" + random_name();
-    rename_path(plan.prefix.path(), waiting);
-  }
-  InstallResult result;
+  InstallOptions options = install_options(inputs);
+  if (plan.replaces_existing) options.existing = ExistingPrefix::replace;
+  InstallResult result = create_prefix(links, environment_change(inputs, plan), options, inputs.stop);
   try {
-    result = create_prefix(links, environment_change(inputs, plan), options, inputs.stop);
-    try {
-      run_pip(inputs, plan);
-    } catch (const Error&) {
-      // An environment without its pip packages looks complete and is not.
-      remove_prefix(plan.prefix, options);
-      throw;
-    }
-  } catch (...) {
-    if (!waiting.empty()) rename_path(waiting, plan.prefix.path());
+    run_pip(inputs, plan);
+  } catch (const Error&) {
+    // An environment without its pip packages looks complete and is not.
+    if (result.replaced) result.replaced->restore();
+    else remove_prefix(plan.prefix, options);
     throw;
   }
-  if (!waiting.empty()) remove_prefix(Prefix(waiting), options);
-  registry.add(plan.prefix);
+  EnvironmentRegistry(inputs.environment.home).add(plan.prefix);
   return result;
 }
 

@@ -42,7 +42,7 @@ std::vector<std::string> channels_of(const std::vector<PrefixRecord>& records) {
 }
 }  // namespace
 
-std::string export_environment(const Prefix& prefix, const std::string& name, const ExportOptions& options) {
+EnvironmentSpec export_environment(const Prefix& prefix, const std::string& name, const ExportOptions& options) {
   const PrefixData data = PrefixData::load(prefix);
   EnvironmentSpec spec;
   spec.name = name;
@@ -65,7 +65,7 @@ std::string export_environment(const Prefix& prefix, const std::string& name, co
   }
   for (const auto& [variable, value] : read_state(prefix))
     if (value != unset_variable_mark) spec.variables.emplace_back(variable, value);
-  return to_environment_yml(spec);
+  return spec;
 }
 
 std::string export_explicit(const Prefix& prefix, const std::string& digest) {

@@ -66,6 +66,8 @@ LockResult lock_environment(const AppInputs& inputs, const LockOptions& options)
             .hint("`--no-pip` locks the conda packages alone");
       result.warnings.push_back("the `pip:` section of " + request.pip.front().origin + " is not in the lock");
     }
+    if (request.variables)
+      request.warnings.push_back("`variables` are not in the lock: the format has no place for them");
     for (const std::string& text : request.warnings)
       if (std::find(result.warnings.begin(), result.warnings.end(), text) == result.warnings.end()) result.warnings.push_back(text);
     std::vector<RepoDataRecord> records;

@@ -55,6 +55,9 @@ struct ChannelOptions {
   bool use_index_cache = false;
 };
 
+/// `env list`, also as `info --envs`.
+int list_all_environments(const CommandContext& context);
+
 void add_global_options(CLI::App& app, GlobalOptions& options);
 void add_target_options(CLI::App& app, TargetOptions& options);
 /// Whether a command takes one `--platform`.

@@ -8,7 +8,7 @@
 
 #include "command.hpp"
 #include "envtool/base/error.hpp"
-#include "envtool/base/url.hpp"
+#include "envtool/base/text.hpp"
 #include "envtool/os/log.hpp"
 #include "error_output.hpp"
 #include "terminal.hpp"
@@ -51,6 +51,24 @@ class SignalWatch {
   std::thread thread_;
 };
 
+/// CLI11 would only say that arguments were not expected.
+void refuse_unknown_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    known.push_back(command->get_name());
+    for (const std::string& alias : command->get_aliases()) known.push_back(alias);
+  }
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (word == "-r" || word == "--root-prefix" || word == "--rc-file") ++i;
+    if (word.starts_with('-')) continue;
+    if (std::find(known.begin(), known.end(), word) != known.end()) return;
+    Error error("envtool has no command `" + word + "`", ErrorKind::usage);
+    if (const auto close = closest_matches(word, known, 1); !close.empty()) error.hint("did you mean `" + close[0] + "`?");
+    throw error.hint("`envtool --help` lists the commands");
+  }
+}
+
 int run_main(int argc, char** argv) {
   CommandContext context;
   context.environment = EnvSnapshot::capture();
@@ -81,6 +99,7 @@ int run_main(int argc, char** argv) {
       std::vector<std::string> arguments = split_off_program(context.command, context.program);
       std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
       arguments.pop_back();
+      refuse_unknown_command(app, context.command);
       app.parse(std::move(arguments));
       if (!context.action) {
         print_out(app.help());
@@ -95,6 +114,9 @@ int run_main(int argc, char** argv) {
       result = context.action();
     } catch (const CLI::Success& request) {
       return app.exit(request);
+    } catch (const CLI::ExtrasError&) {
+      std::vector<std::string> extras = app.remaining(true);
+      result = report_usage_error("not understood: " + join(extras, " "), context.global.json);
     } catch (const CLI::ParseError& error) {
       result = report_usage_error(error.what(), context.global.json);
     } catch (const Error& error) {

@@ -105,9 +105,11 @@ int show_and_execute(const CommandContext& context, const AppInputs& inputs, Ter
     for (const auto& [path, saved_as] : result.saved) document["saved_files"].push_back({{"path", path}, {"saved_as", saved_as}});
     print_json(document);
   } else if (chatty) {
-    std::string text = "\nDone: " + std::to_string(result.linked_packages) + " packages linked";
-    if (result.unlinked_packages != 0) text += ", " + std::to_string(result.unlinked_packages) + " unlinked";
-    print_out(text + " in " + plan.prefix.path() + "\n");
+    std::string counts;
+    for (const auto& [number, what] : {std::pair{result.linked_packages, "linked"}, std::pair{result.unlinked_packages, "unlinked"}})
+      if (number != 0)
+        counts += (counts.empty() ? "" : ", ") + std::to_string(number) + (number == 1 ? " package " : " packages ") + what;
+    print_out("\nDone" + (counts.empty() ? "" : ": " + counts) + " in " + plan.prefix.path() + "\n");
     if (plan.kind == Plan::Kind::create) {
       const std::string name = environment_name(plan.prefix, inputs.settings.root_prefix, inputs.settings.envs_dirs);
       print_out("Activate it with: envtool activate " + (name.empty() ? plan.prefix.path() : name) + "\n");

@@ -106,14 +106,15 @@ Prefix new_target(const CommandContext& context, const Settings& settings, const
                   const std::string& suggested_name, const std::string& suggested_prefix) {
   if (!target.prefix.empty()) return Prefix(absolute_path(target.prefix, context.environment));
   if (!target.name.empty()) {
-    if (looks_like_path(target.name)) return Prefix(absolute_path(target.name, context.environment));
+    if (looks_like_path(target.name))
+      throw Error("a name has no `/`", ErrorKind::usage).at(target.name).hint("`-p PATH` makes an environment at a path");
     return new_environment_prefix(target.name, settings.root_prefix, settings.envs_dirs);
   }
   if (!suggested_name.empty()) return new_environment_prefix(suggested_name, settings.root_prefix, settings.envs_dirs);
   if (!suggested_prefix.empty())
     return Prefix(absolute_path(expand_variables(suggested_prefix, context.environment), context.environment));
   throw Error("where shall the new environment be?", ErrorKind::usage)
-      .hint("give it a name with `-n NAME` or a place with `-p PATH`, or put `name:` into the file");
+      .hint("give it a name with `-n NAME` or a place with `-p PATH`, or `name:` in an environment.yml");
 }
 
 }  // namespace envtool

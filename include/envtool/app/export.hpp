@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "envtool/app/pip.hpp"
+#include "envtool/envfile/environment_spec.hpp"
 #include "envtool/os/environment.hpp"
 #include "envtool/prefix/prefix.hpp"
 #include "envtool/settings/settings.hpp"
@@ -18,9 +19,9 @@ struct ExportOptions {
   bool from_history = false;
 };
 
-/// An installed environment as environment.yml text (CEP 24): channels, packages with version and
-/// build, pip packages, variables, prefix.
-std::string export_environment(const Prefix& prefix, const std::string& name, const ExportOptions& options);
+/// An installed environment as an environment.yml would say it (CEP 24): channels, packages with
+/// version and build, pip packages, variables, prefix.
+EnvironmentSpec export_environment(const Prefix& prefix, const std::string& name, const ExportOptions& options);
 
 /// An installed environment as an `@EXPLICIT` list (CEP 23).
 std::string export_explicit(const Prefix& prefix, const std::string& digest);

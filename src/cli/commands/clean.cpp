@@ -46,6 +46,7 @@ int run_clean(const CommandContext& context, CleanOptions options) {
                             {"channel record caches", std::to_string(indices.size()), ""}}));
   }
   const bool nothing = plan.tarballs.empty() && plan.packages.empty() && plan.temporary.empty() && indices.empty();
+  if (options.dry_run && chatty) print_out("This was a dry run: nothing was removed.\n");
   if (!options.dry_run && !nothing) {
     if (!settings.always_yes && !context.global.json && !ask("Remove them?", true)) {
       print_note("Nothing was removed.");

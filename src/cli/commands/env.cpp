@@ -17,9 +17,7 @@
 
 namespace envtool {
 
-namespace {
-
-int run_env_list(const CommandContext& context) {
+int list_all_environments(const CommandContext& context) {
   const Settings settings = load_settings(context);
   const auto environments =
       list_environments(settings.root_prefix, settings.envs_dirs, EnvironmentRegistry(context.environment.home));
@@ -45,6 +43,26 @@ int run_env_list(const CommandContext& context) {
   return 0;
 }
 
+namespace {
+
+
+/// conda's form: what the YAML would say, as one JSON document.
+std::string to_json_text(const EnvironmentSpec& spec) {
+  nlohmann::ordered_json document;
+  document["name"] = spec.name;
+  document["channels"] = spec.channels;
+  document["dependencies"] = nlohmann::ordered_json::array();
+  for (const RequestedSpec& item : spec.dependencies) document["dependencies"].push_back(item.text);
+  if (!spec.pip.empty()) {
+    nlohmann::ordered_json lines = nlohmann::ordered_json::array();
+    for (const PipRequirement& line : spec.pip) lines.push_back(line.text);
+    document["dependencies"].push_back({{"pip", std::move(lines)}});
+  }
+  for (const auto& [variable, value] : spec.variables) document["variables"][variable] = value;
+  document["prefix"] = spec.prefix;
+  return document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 struct ExportCommand {
   TargetOptions target;
   ExportOptions form;
@@ -56,7 +74,8 @@ int run_env_export(const CommandContext& context, const ExportCommand& options) 
   const Prefix prefix = existing_target(context, settings, options.target);
   recover(prefix);
   const std::string name = environment_name(prefix, settings.root_prefix, settings.envs_dirs);
-  const std::string text = export_environment(prefix, name, options.form);
+  const EnvironmentSpec spec = export_environment(prefix, name, options.form);
+  const std::string text = context.global.json ? to_json_text(spec) : to_environment_yml(spec);
   if (options.file.empty()) print_out(text);
   else write_atomically(absolute_path(options.file, context.environment), text);
   return 0;
@@ -138,7 +157,7 @@ void register_env(CLI::App& app, CommandContext& context) {
 
   auto* list = env->add_subcommand("list", "All environments");
   add_global_options(*list, context.global);
-  list->callback([&context] { context.action = [&context] { return run_env_list(context); }; });
+  list->callback([&context] { context.action = [&context] { return list_all_environments(context); }; });
 
   auto* export_command = env->add_subcommand("export", "Print an environment as environment.yml");
   auto export_options = std::make_shared<ExportCommand>();

@@ -69,7 +69,13 @@ int run_info(const CommandContext& context) {
 void register_info(CLI::App& app, CommandContext& context) {
   auto* command = app.add_subcommand("info", "This machine, the settings, the channels");
   add_global_options(*command, context.global);
-  command->callback([&context] { context.action = [&context] { return run_info(context); }; });
+  auto only_environments = std::make_shared<bool>(false);
+  command->add_flag("-e,--envs", *only_environments, "Only the environments, as `env list`");
+  command->callback([&context, only_environments] {
+    context.action = [&context, only_environments] {
+      return *only_environments ? list_all_environments(context) : run_info(context);
+    };
+  });
 }
 
 }  // namespace envtool

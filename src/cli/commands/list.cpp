@@ -55,6 +55,11 @@ class NameFilter {
 };
 
 int run_list(const CommandContext& context, const ListOptions& options) {
+  if (!options.explicit_list && (options.md5 || options.sha256))
+    throw Error("`--md5` and `--sha256` belong to `--explicit`", ErrorKind::usage);
+  if (options.explicit_list && (!options.pattern.empty() || options.export_form || options.canonical))
+    throw Error("`--explicit` lists the whole environment in a form of its own", ErrorKind::usage)
+        .hint("leave out the pattern, `--export` and `--canonical`");
   const Settings settings = load_settings(context);
   const Prefix prefix = existing_target(context, settings, options.target);
   recover(prefix);
