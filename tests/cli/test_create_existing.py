@@ -1,38 +1,10 @@
 """`envtool create` where something is already, with a look before the leap (`--dry-run`), and for programs (`--json`)."""
 import os
-import pty
-import select
-import time
 
 import support
 from made_channel import Package, write_channel
 from support import CHANNEL, CliTest, manifest, packages, records, without_lock
-
-
-def answer(command, environ, cwd, text, seconds=60):
-    """Runs a command on a terminal of its own, types the text when it asks; exit code and what it showed."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(cwd)
-        os.execve(command[0], command, environ)
-    shown, typed, deadline = b"", False, time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([terminal], [], [], 0.5)
-        if not ready:
-            continue
-        try:
-            got = os.read(terminal, 65536)
-        except OSError:
-            break
-        if not got:
-            break
-        shown += got
-        if not typed and b"?" in shown and (b"[y/N]" in shown or b"[Y/n]" in shown):
-            os.write(terminal, text.encode())
-            typed = True
-    os.close(terminal)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
+from terminal import on_terminal
 
 
 class Existing(CliTest):
@@ -81,10 +53,10 @@ class Existing(CliTest):
     def test_asked_on_a_terminal(self):
         command = [support.ENVTOOL, "create", "-n", "there", "-c", str(CHANNEL), "--override-channels", "demo-app=2.0"]
         environ = {**self.environ, "TERM": "xterm"}
-        code, shown = answer(command, environ, self.work, "n\n")
+        code, shown = on_terminal(command, environ, self.work, [("[y/N]", "n\n")])
         self.assertNotEqual(code, 0, shown)
         self.assert_untouched()
-        code, shown = answer(command, environ, self.work, "y\n")
+        code, shown = on_terminal(command, environ, self.work, [("[y/N]", "y\n")])
         self.assertEqual(code, 0, shown)
         self.assertEqual(packages(self.env)["demo-app"][0], "2.0")
 

@@ -1,7 +1,6 @@
 """`envtool run`: the program takes our place; its input, output, signals, terminal and exit code are its own."""
 import os
 import pathlib
-import pty
 import re
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import unittest
 import support
 from made_channel import Package, write_channel
 from support import CHANNEL, CliTest, wait_until
+from terminal import on_terminal
 
 
 class Run(CliTest):
@@ -162,20 +162,10 @@ class Run(CliTest):
 
     def test_terminal(self):
         for name in self.both:
-            child, terminal = pty.fork()
-            if child == 0:
-                os.execve(support.ENVTOOL, [support.ENVTOOL, "run", "-n", name, "sh", "-c",
-                                            "test -t 0 && test -t 1 && test -t 2 && read answer && echo \"got $answer\"; exit 5"], self.environ)
-            os.write(terminal, b"hello\n")
-            shown = b""
-            try:
-                while got := os.read(terminal, 4096):
-                    shown += got
-            except OSError:
-                pass
-            os.close(terminal)
-            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 5)
-            self.assertIn(b"got hello", shown)
+            code, shown = on_terminal([support.ENVTOOL, "run", "-n", name, "sh", "-c", "test -t 0 && test -t 1 && test -t 2 && echo name? && read answer && "
+                                       'echo "got $answer"; exit 5'], self.environ, self.work, [("name?", "hello\n")])
+            self.assertEqual(code, 5, shown)
+            self.assertIn("got hello", shown)
 
     def test_environment_is_needed(self):
         result = self.envtool("run", "-n", "plane", "true", code=1)
