@@ -102,7 +102,7 @@ void TerminalProgress::finish() {
 
 void TerminalProgress::erase_lines() {
   if (drawn_lines_ == 0) return;
-  put("\x1b[" + std::to_string(drawn_lines_) + "A\x1b[J");
+  put("\r\x1b[" + std::to_string(drawn_lines_) + "A\x1b[J");
   std::fflush(stderr);
   drawn_lines_ = 0;
 }
@@ -135,7 +135,7 @@ void TerminalProgress::draw(bool force) {
     lines.push_back(fitted("  extracting " + escape_control(names), width - 1));
   }
   std::string text;
-  if (drawn_lines_ > 0) text = "\x1b[" + std::to_string(drawn_lines_) + "A";
+  if (drawn_lines_ > 0) text = "\r\x1b[" + std::to_string(drawn_lines_) + "A";
   for (std::string& line : lines) {
     if (line.size() >= width) line.resize(width - 1);
     text += "\r" + line + "\x1b[K\n";

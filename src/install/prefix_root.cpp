@@ -42,6 +42,15 @@ int open_inside(const std::string& root_path, int root, const std::string& path,
   return openat(root, path.c_str(), flags | O_CLOEXEC);
 }
 
+/// Where an open folder is, every symlink resolved.
+std::string real_path(const FileDescriptor& folder) {
+  const std::string link = "/proc/self/fd/" + std::to_string(folder.get());
+  std::array<char, 4097> target{};
+  const ssize_t size = readlink(link.c_str(), target.data(), target.size() - 1);
+  if (size <= 0) fail_errno("cannot tell where a folder is", link, errno);
+  return {target.data(), static_cast<std::size_t>(size)};
+}
+
 std::pair<std::string_view, std::string_view> split_path(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string_view::npos) return {"", path};
@@ -83,7 +92,20 @@ FileDescriptor PrefixRoot::open_folder(std::string_view path) const {
         .hint("remove the symlink, or move what it points to into the environment");
   }
   if (fd < 0 && errno != ENOENT && errno != ENOTDIR) fail_errno("cannot open a folder", path_ + "/" + text, errno);
-  return FileDescriptor(fd);
+  FileDescriptor folder(fd);
+  if (folder) refuse_way_into_conda_meta(folder, text);
+  return folder;
+}
+
+void PrefixRoot::refuse_way_into_conda_meta(const FileDescriptor& folder, const std::string& path) const {
+  if (path == "conda-meta" || path.starts_with("conda-meta/")) return;  // our own work, said openly
+  const std::string root = real_path(root_);
+  const std::string real = real_path(folder);
+  if (real != root + "/conda-meta" && !real.starts_with(root + "/conda-meta/")) return;
+  throw Error("refusing to follow a symlink into `conda-meta`", ErrorKind::unsafe)
+      .at(path_ + "/" + path)
+      .because("a package's files would become the environment's own records")
+      .hint("do not install this package; tell the channel's owner");
 }
 
 std::optional<PrefixRoot::Place> PrefixRoot::place(std::string_view path) {
@@ -94,6 +116,9 @@ std::optional<PrefixRoot::Place> PrefixRoot::place(std::string_view path) {
     if (!folder_) return std::nullopt;
     folder_path_ = std::string(folder);
   }
+  // `link/conda-meta` where `link` leads to the environment itself.
+  if (name == "conda-meta" && !folder.empty() && real_path(folder_) == real_path(root_))
+    refuse_way_into_conda_meta(open_folder("conda-meta"), std::string(path) + "/");
   return Place{folder_.get(), std::string(name)};
 }
 

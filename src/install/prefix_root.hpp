@@ -60,6 +60,9 @@ class PrefixRoot {
 
  private:
   FileDescriptor open_folder(std::string_view path) const;
+  /// Throws `Error` (unsafe) when symlinks led a path that does not say so into `conda-meta`, where a
+  /// package could plant records, variables or a journal.
+  void refuse_way_into_conda_meta(const FileDescriptor& folder, const std::string& path) const;
 
   std::string path_;
   FileDescriptor root_;

@@ -20,6 +20,10 @@ int remove_environment(const CommandContext& context, const Settings& settings, 
         .at(prefix.path())
         .because("the environments and the package cache are in it")
         .hint("delete the folder yourself when you want to be rid of envtool");
+  if (context.environment.get("CONDA_PREFIX") == prefix.path())
+    throw Error("the active environment cannot be removed", ErrorKind::usage)
+        .at(prefix.path())
+        .hint("`envtool deactivate` first");
   refuse_if_frozen(prefix);
   const PrefixData data = PrefixData::load(prefix);
   const auto foreign = unowned_files(prefix);
