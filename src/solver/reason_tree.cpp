@@ -1,6 +1,8 @@
 #include "reason_tree.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 
 #include "version_list.hpp"
 
@@ -96,7 +98,7 @@ std::size_t ReasonTree::add(std::size_t parent, ConflictReason reason) {
         known.detail == reason.detail)
       return child;
   }
-  nodes_.push_back({std::move(reason), {}, {}});
+  nodes_.push_back({std::move(reason), {}});
   nodes_[parent].children.push_back(nodes_.size() - 1);
   return nodes_.size() - 1;
 }
@@ -118,12 +120,19 @@ std::string ReasonTree::package_text(NameId name, const Bits& candidates) const 
   return versions.empty() ? text : text + " " + versions;
 }
 
-bool ReasonTree::demands(CandidateId id, NameId about) {
+/// True when the candidate would be a way out: it says nothing about the other name, or accepts
+/// one of those that its siblings refuse.
+bool ReasonTree::bears(CandidateId id, NameId about, const Bits& refused) {
   universe_.expand(id);
-  const auto speaks_of = [&](SpecId spec) { return universe_.spec(spec).name == about; };
-  const Candidate& candidate = universe_.candidate(id);
-  return std::any_of(candidate.depends.begin(), candidate.depends.end(), speaks_of) ||
-         std::any_of(candidate.constrains.begin(), candidate.constrains.end(), speaks_of);
+  Bits accepted(refused.size(), true);
+  bool speaks = false;
+  for (const auto* list : {&universe_.candidate(id).depends, &universe_.candidate(id).constrains})
+    for (const SpecId spec : *list)
+      if (universe_.spec(spec).name == about && !universe_.spec(spec).condition) {
+        accepted &= universe_.matching(spec);
+        speaks = true;
+      }
+  return !speaks || accepted.intersects(refused);
 }
 
 /// What the holders say about the other name.
@@ -170,8 +179,6 @@ std::size_t ReasonTree::branch(NameId name) {
 std::size_t ReasonTree::statement(NameId speaker, NameId about, std::uint32_t time) {
   if (speaker == universe_.candidate(universe_.root()).name) return wish_node(about);
   const std::size_t above = branch(speaker);
-  const auto key = std::make_pair(speaker, about);
-  if (const auto found = nodes_[above].ways.find(key); found != nodes_[above].ways.end()) return found->second;
   const Bits holders = alive_at(speaker, time);
   ConflictReason reason;
   reason.kind = Kind::forbids;
@@ -182,25 +189,40 @@ std::size_t ReasonTree::statement(NameId speaker, NameId about, std::uint32_t ti
   reason.package = package_text(speaker, holders);
   reason.spec = specs_text(speaker, holders, about);
   const std::size_t node = add(above, std::move(reason));
-  nodes_[above].ways.emplace(key, node);
   explain_escapes(speaker, about, time, above);
   return node;
 }
 
-/// Candidates of the speaker that say nothing about the other name would be a way out: why not?
+/// Candidates of the speaker that would be a way out: why are they out themselves?
 void ReasonTree::explain_escapes(NameId speaker, NameId about, std::uint32_t time, std::size_t node) {
-  if (!escapes_told_.emplace(speaker, about).second || nodes_.size() > max_nodes) return;
+  if (nodes_.size() > max_nodes) return;
+  const bool in_full = escape_level_ == 0;  // on the main line; the reasons of reasons stay short
   const NameId parent = narrowing_.needed_by(speaker);
   const Bits holders = alive_at(speaker, time);
+  if (!escapes_told_.emplace(speaker, about, holders.count(), in_full).second) return;
   const Name& owner = universe_.name(speaker);
+  const Name& other = universe_.name(about);
+  Bits refused(other.count);
+  if (in_full)
+    for (std::uint32_t i = 0; i < other.count; ++i) {
+      const Cause& cause = narrowing_.cause(other.first + i);
+      if (cause.kind == Cause::Kind::refused && cause.id == speaker) refused.set(i);
+    }
   Bits escapes(owner.count);
+  std::uint32_t later = 0;
   for (std::uint32_t i = 0; i < owner.count; ++i) {
     const Cause& cause = narrowing_.cause(owner.first + i);
-    if (holders.test(i) || cause.kind == Cause::Kind::assumed) continue;
-    if (cause.kind == Cause::Kind::refused && cause.id == parent) continue;
-    if (!demands(owner.first + i, about)) escapes.set(i);
+    if (holders.test(i) || cause.kind == Cause::Kind::assumed || !bears(owner.first + i, about, refused)) continue;
+    if (cause.kind != Cause::Kind::refused || cause.id != parent) escapes.set(i);
+    // Refused by what was left of the parent by then, which is less than what needs the speaker.
+    else if (alive_at(parent, cause.time) != alive_at(parent, narrowing_.certain_since(speaker)))
+      later = std::max(later, cause.time);
   }
-  if (!escapes.none()) explain_set(node, speaker, escapes);
+  if (in_full && later != 0) statement(parent, speaker, later);
+  if (escapes.none()) return;
+  ++escape_level_;
+  explain_set(node, speaker, escapes);
+  --escape_level_;
 }
 
 /// The short form of what stands against a name's candidates, and its long form in its own branch.
@@ -341,6 +363,14 @@ ConflictReason ReasonTree::absence(NameId name) const {
 ConflictReason ReasonTree::to_reason(std::size_t node) const {
   ConflictReason reason = nodes_[node].reason;
   for (const std::size_t child : nodes_[node].children) reason.causes.push_back(to_reason(child));
+  // What is told quickly comes first.
+  const std::function<std::size_t(const ConflictReason&)> size = [&](const ConflictReason& tree) {
+    std::size_t sum = 1;
+    for (const auto& cause : tree.causes) sum += size(cause);
+    return sum;
+  };
+  std::stable_sort(reason.causes.begin(), reason.causes.end(),
+                   [&](const ConflictReason& a, const ConflictReason& b) { return size(a) < size(b); });
   return reason;
 }
 

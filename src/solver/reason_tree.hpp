@@ -1,8 +1,7 @@
 #pragma once
 
-#include <map>
 #include <set>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "envtool/solver/unsolvable.hpp"
@@ -21,11 +20,9 @@ class ReasonTree {
   std::vector<ConflictReason> build();
 
  private:
-  /// A node of the result while it grows; children are found by key, so that shared ways are told
-  /// once.
+  /// A node of the result while it grows.
   struct Node {
     ConflictReason reason;
-    std::map<std::pair<NameId, NameId>, std::size_t> ways;  ///< from a name to a name
     std::vector<std::size_t> children;
   };
 
@@ -38,7 +35,7 @@ class ReasonTree {
   void explain_demand(std::size_t parent, NameId name, const Bits& holders, const std::vector<SpecId>& specs);
   std::string refusal(NameId speaker, NameId about, std::uint32_t time);
   Bits alive_at(NameId name, std::uint32_t time) const;
-  bool demands(CandidateId id, NameId about);
+  bool bears(CandidateId id, NameId about, const Bits& refused);
   std::string package_text(NameId name, const Bits& candidates) const;
   std::string specs_text(NameId speaker, const Bits& holders, NameId about);
   ConflictReason absence(NameId name) const;
@@ -47,8 +44,10 @@ class ReasonTree {
   Universe& universe_;
   const Narrowing& narrowing_;
   std::vector<Node> nodes_;
-  std::set<std::pair<NameId, NameId>> escapes_told_;
+  /// Of which speaker, name, number of holders the ways out have been told, and whether in full.
+  std::set<std::tuple<NameId, NameId, std::size_t, bool>> escapes_told_;
   int depth_ = 0;
+  int escape_level_ = 0;
 };
 
 /// As a person would write it: `numpy 1.26.*`, with brackets only where they are needed.

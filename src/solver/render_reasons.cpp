@@ -41,20 +41,47 @@ bool ends_here(const ConflictReason& reason) {
                                    reason.kind == Kind::missing_virtual);
 }
 
-void render(const std::vector<ConflictReason>& reasons, const std::string& indent, std::string& text) {
-  for (std::size_t i = 0; i < reasons.size(); ++i) {
-    const bool last = i + 1 == reasons.size();
-    std::string line = whole_line(reasons[i]);
-    const std::vector<ConflictReason>* below = &reasons[i].causes;
-    // A reason that ends right below fits into the line.
-    if (below->size() == 1 && ends_here(below->front())) {
-      line += ", but " + whole_line(below->front());
-      below = &below->front().causes;
-    }
-    text += "\n" + indent + (last ? "└─ " : "├─ ") + line;
-    render(*below, indent + (last ? "   " : "│  "), text);
+/// Draws the tree. Long lists are cut: who wants every reason takes the structured form.
+class Drawing {
+ public:
+  std::string draw(const std::vector<ConflictReason>& reasons) {
+    children(reasons, "");
+    return std::move(text_);
   }
-}
+
+ private:
+  static constexpr std::size_t most_children = 5;
+  static constexpr std::size_t most_lines = 40;
+
+  void children(const std::vector<ConflictReason>& reasons, const std::string& indent) {
+    // One line more is as short as the line that says that there is more.
+    const std::size_t shown = reasons.size() <= most_children + 1 ? reasons.size() : most_children;
+    for (std::size_t i = 0; i < shown; ++i) {
+      const bool last = i + 1 == reasons.size();
+      if (lines_ >= most_lines) {
+        line(indent, true, "...");
+        return;
+      }
+      std::string text = whole_line(reasons[i]);
+      const std::vector<ConflictReason>* below = &reasons[i].causes;
+      // A reason that ends right below fits into the line.
+      if (below->size() == 1 && ends_here(below->front())) {
+        text += ", but " + whole_line(below->front());
+        below = &below->front().causes;
+      }
+      line(indent, last, text);
+      children(*below, indent + (last ? "   " : "│  "));
+    }
+    if (shown < reasons.size()) line(indent, true, "... and " + std::to_string(reasons.size() - shown) + " more reasons");
+  }
+  void line(const std::string& indent, bool last, const std::string& text) {
+    text_ += "\n" + indent + (last ? "└─ " : "├─ ") + text;
+    ++lines_;
+  }
+
+  std::string text_;
+  std::size_t lines_ = 0;
+};
 
 }  // namespace
 
@@ -85,11 +112,11 @@ std::string explain(const Unsolvable& unsolvable) {
       text += ": " + whole_line(reasons.front());
     } else {
       text += ":";
-      render(reasons, "", text);
+      text += Drawing().draw(reasons);
     }
   } else {
     text = "the wishes contradict each other:";
-    render(unsolvable.reasons, "", text);
+    text += Drawing().draw(unsolvable.reasons);
   }
   if (unsolvable.solvable_without_date_limit) text += "\nwithout the limit on dates there is a solution";
   if (unsolvable.solvable_with_flexible_channels)

@@ -63,9 +63,11 @@ Universe::Universe(const SolveRequest& request, Purpose purpose) : request_(requ
       throw Error("`" + spec.str() + "` does not name a package", ErrorKind::invalid_input)
           .hint("give the exact name of the package");
     // A conditional wish does not restrict the candidates by itself.
-    if (spec.when.empty()) wishes_[spec.name].specs.push_back(&spec);
+    if (spec.when.empty()) wishes_[spec.name].push_back(&spec);
   }
-  for (const auto& pin : request.pins) wishes_[pin.name].pins.push_back(&pin);
+  for (const auto& pin : request.pins)
+    if (pin.name_matcher || pin.name == "*") wide_pins_.push_back(&pin);
+    else pins_[pin.name].push_back(&pin);
   for (const auto* record : request.installed.records) installed_.emplace(record->name, record);
   update_.insert(request.installed.update.begin(), request.installed.update.end());
   freeze_.insert(request.installed.freeze.begin(), request.installed.freeze.end());
@@ -95,10 +97,12 @@ const RepoDataRecord* Universe::installed(std::string_view name) const {
   return found == installed_.end() || removed_.contains(name) ? nullptr : found->second;
 }
 
-const std::vector<const MatchSpec*>& Universe::pins(std::string_view name) const {
-  static const std::vector<const MatchSpec*> none;
-  const auto found = wishes_.find(name);
-  return found == wishes_.end() ? none : found->second.pins;
+std::vector<const MatchSpec*> Universe::pins(std::string_view name) const {
+  std::vector<const MatchSpec*> result;
+  if (const auto found = pins_.find(name); found != pins_.end()) result = found->second;
+  for (const auto* pin : wide_pins_)
+    if (!pin->name_matcher || pin->name_matcher->matches(name)) result.push_back(pin);
+  return result;
 }
 
 NameId Universe::intern_name(std::string_view name) {
@@ -264,11 +268,11 @@ Exclusion Universe::exclusion(const Draft& draft, const Name& name, std::uint32_
   if (const auto wish = wishes_.find(name.text); wish != wishes_.end()) {
     // For an explanation the wishes are the root's demands.
     if (purpose_ == Purpose::solve)
-      for (const auto* spec : wish->second.specs)
+      for (const auto* spec : wish->second)
         if (!matches(*spec, *draft.record, version, draft.channel)) return Exclusion::request;
-    for (const auto* pin : wish->second.pins)
-      if (!matches(*pin, *draft.record, version, draft.channel)) return Exclusion::pin;
   }
+  for (const auto* pin : pins(name.text))
+    if (!matches(*pin, *draft.record, version, draft.channel)) return Exclusion::pin;
   return Exclusion::none;
 }
 
@@ -317,7 +321,7 @@ void Universe::load_package(NameId id) {
     // `channel::name` asks for that channel, so only it competes.
     bool asked = true;
     if (wish != wishes_.end())
-      for (const auto* spec : wish->second.specs)
+      for (const auto* spec : wish->second)
         if (!spec->channel.empty() && !matches(*spec, *draft.record, name.versions[draft.version], draft.channel))
           asked = false;
     if (asked) best_channel = std::min(best_channel, draft.channel);

@@ -130,7 +130,7 @@ class Universe {
   /// The installed record of that name that is not on its way out, or null.
   const RepoDataRecord* installed(std::string_view name) const;
   /// The pins on a name.
-  const std::vector<const MatchSpec*>& pins(std::string_view name) const;
+  std::vector<const MatchSpec*> pins(std::string_view name) const;
 
  private:
   struct Draft;
@@ -156,11 +156,9 @@ class Universe {
   };
   std::unordered_map<std::string_view, Virtual> virtuals_;
   /// What the request itself says of a name.
-  struct Wish {
-    std::vector<const MatchSpec*> specs;
-    std::vector<const MatchSpec*> pins;
-  };
-  std::unordered_map<std::string_view, Wish> wishes_;
+  std::unordered_map<std::string_view, std::vector<const MatchSpec*>> wishes_, pins_;
+  /// Pins on names that match a pattern.
+  std::vector<const MatchSpec*> wide_pins_;
   std::unordered_map<std::string_view, const RepoDataRecord*> installed_;
   std::unordered_set<std::string_view> removed_, update_, freeze_;
 };

@@ -47,6 +47,21 @@ TEST_CASE("two wishes meet in a dependency", "[solver][explain]") {
    └─ b 1.0 needs `c <2`)");
 }
 
+TEST_CASE("versions that would be a way out are accounted for", "[solver][explain]") {
+  Scenario world;
+  world.add("a 1.0", {"c <2"});
+  world.add("a 2.0", {"ghost"});
+  world.add("b 1.0", {"c >=2"});
+  world.add("c 1.0");
+  world.add("c 2.0");
+  CHECK(world.reasons({"a", "b"}) == R"(the wishes contradict each other:
+├─ `b` is requested
+│  └─ b 1.0 needs `c >=2`
+└─ `a` is requested
+   ├─ a 1.0 needs `c <2`, but b 1.0 needs `c >=2`
+   └─ a 2.0 needs `ghost`, but no channel has this package)");
+}
+
 TEST_CASE("builds for other versions of an interpreter are told together", "[solver][explain]") {
   Scenario world;
   for (const char* version : {"3.9", "3.10", "3.11"}) {
@@ -57,9 +72,9 @@ TEST_CASE("builds for other versions of an interpreter are told together", "[sol
   }
   world.add("python 3.12.0");
   CHECK(world.reasons({"python=3.12", "ext"}) == R"(the wishes contradict each other:
-├─ `ext` is requested
-│  └─ ext 2.0, 2.1 needs `python 3.9.*`, `python 3.10.*` or `python 3.11.*`, but `python 3.12.*` is requested
-└─ `python 3.12.*` is requested)");
+├─ `python 3.12.*` is requested
+└─ `ext` is requested
+   └─ ext 2.0, 2.1 needs `python 3.9.*`, `python 3.10.*` or `python 3.11.*`, but `python 3.12.*` is requested)");
 }
 
 TEST_CASE("what the machine lacks is named", "[solver][explain]") {

@@ -154,6 +154,8 @@ TEST_CASE("pins hold only for what gets installed", "[solver]") {
   world.request.pins = {MatchSpec::parse("python 3.11.*")};
   CHECK(world.solved({"a"}) == Lines{"python 3.11 0", "a 1 0"});
   CHECK(world.solved({"z"}) == Lines{"z 1 0"});
+  world.request.pins = {MatchSpec::parse("pyth*[version='<3.12']")};
+  CHECK(world.solved({"a"}) == Lines{"python 3.11 0", "a 1 0"});
 }
 
 TEST_CASE("records newer than the limit do not count", "[solver]") {
