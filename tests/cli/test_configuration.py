@@ -1,4 +1,5 @@
 """Settings of users and machines: `.condarc`, variables, certificates, proxies - as conda reads them, and never against the user."""
+import shutil
 import socketserver
 import subprocess
 import threading
@@ -78,6 +79,8 @@ class Certificates(CliTest):
         self.environ.pop("REQUESTS_CA_BUNDLE", None)
         self.environ["CONDA_REMOTE_MAX_RETRIES"] = "0"
         self.channel = write_channel(self.work / "channel", Package("p", files={"share/p": "p"}))
+        if shutil.which("openssl") is None:
+            self.skipTest("openssl is not installed")
         self.certificate, self.key = self.work / "certificate.pem", self.work / "key.pem"
         done = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
                                "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.key, "-out", self.certificate], capture_output=True, text=True)

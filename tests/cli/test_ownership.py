@@ -3,7 +3,7 @@ import json
 
 import support
 from made_channel import Link, Package, Text, write_channel
-from support import CliTest, manifest, packages, records, without_lock
+from support import CliTest, manifest, without_lock
 
 
 class Ownership(CliTest):
