@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "envtool/base/text.hpp"
@@ -47,7 +48,7 @@ int report_error(const Error& error, bool json) {
       // Nobody reads: the exit code still tells.
     }
   } else {
-    const bool color = is_terminal(STDERR_FILENO);
+    const bool color = is_terminal(STDERR_FILENO) && std::getenv("NO_COLOR") == nullptr;
     print_note((color ? "\x1b[1;31merror\x1b[0m: " : "error: ") + printable(error.what()));
   }
   return exit_code(error.kind());

@@ -97,6 +97,8 @@ int run_main(int argc, char** argv) {
     std::optional<SignalWatch> signals;
     try {
       std::vector<std::string> arguments = split_off_program(context.command, context.program);
+      // Known before anything is parsed, so that a wrong command line is answered in JSON, too.
+      context.global.json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
       std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
       arguments.pop_back();
       refuse_unknown_command(app, context.command);

@@ -16,7 +16,7 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_flag("--no-rc", options.no_rc, "Read no configuration files")->group(group);
   app.add_option("--rc-file", options.rc_files, "Read this configuration file instead of the usual ones")
       ->group(group)
-      ->take_all();
+      ->allow_extra_args(false);
 }
 
 void add_target_options(CLI::App& app, TargetOptions& options) {

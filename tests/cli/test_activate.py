@@ -130,8 +130,15 @@ class Bash(CliTest):
 
     def test_environment_that_is_gone_can_be_left(self):
         self.envtool("create", "-y", "-n", "gone", "-c", CHANNEL, "--override-channels", "demo-lib")
-        out = self.bash('envtool activate gone; envtool env remove -y -n gone >/dev/null; envtool deactivate; echo "$CONDA_SHLVL|$PATH"')
+        out = self.bash('envtool activate gone; rm -rf "$CONDA_PREFIX"; envtool deactivate; echo "$CONDA_SHLVL|$PATH"')
         self.assertEqual(out, f"0|{self.environ['PATH']}\n")
+
+    def test_active_environment_is_not_removed(self):
+        self.envtool("create", "-y", "-n", "used", "-c", CHANNEL, "--override-channels", "demo-lib")
+        for command in (["env", "remove", "-y", "-n", "used"], ["remove", "-y", "--all"]):
+            result = self.envtool(*command, code=2, env={"CONDA_PREFIX": str(self.prefix("used"))})
+            self.assertIn("deactivate", result.err)
+        self.assertTrue((self.prefix("used") / "conda-meta/history").exists())
 
     def test_help(self):
         self.assertIn("Usage", self.bash("envtool activate --help"))

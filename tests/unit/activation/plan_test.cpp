@@ -104,8 +104,6 @@ export CONDA_DEFAULT_ENV=a
 export CONDA_PROMPT_MODIFIER=(a) {a} /r/envs/a {other}
 export FOO=a
 export ONLY_A=1
-source /r/envs/a/etc/conda/activate.d/1.sh
-source /r/envs/a/etc/conda/activate.d/2.sh
 )");
 }
 

@@ -99,10 +99,10 @@ TEST_CASE_METHOD(ChannelFixture, "Written twice within a clock tick, a channel o
 TEST_CASE_METHOD(ChannelFixture, "A folder that is no channel is named") {
   make_directories(root() + "/empty/linux-64");
   const Error error = error_of([&] { names({local("empty")}); });
-  CHECK(error.kind() == ErrorKind::invalid_input);
+  CHECK(error.kind() == ErrorKind::channel_not_found);
   CHECK(error.where() == local("empty").base_url.str());
   CHECK(error.why().find("linux-64, noarch") != std::string::npos);
-  CHECK(error_of([&] { names({local("nowhere")}); }).kind() == ErrorKind::invalid_input);
+  CHECK(error_of([&] { names({local("nowhere")}); }).kind() == ErrorKind::channel_not_found);
 }
 
 TEST_CASE_METHOD(ChannelFixture, "One subdir is enough for a channel") {
@@ -207,7 +207,7 @@ TEST_CASE_METHOD(ServedChannelFixture, "Changes of form are followed") {
   CHECK(names({served("one")}) == Names{"b"});
   CHECK(file_in_cache(*this, ".json.zst").empty());
   remove_file(root() + "/one/noarch/repodata.json");
-  CHECK(error_of([&] { names({served("one")}); }).kind() == ErrorKind::invalid_input);
+  CHECK(error_of([&] { names({served("one")}); }).kind() == ErrorKind::channel_not_found);
 }
 
 TEST_CASE_METHOD(ServedChannelFixture, "Offline: the copy, or a clear error") {
