@@ -111,8 +111,11 @@ int run_main(int argc, char** argv) {
         set_log_level(context.global.verbosity == 1   ? LogLevel::info
                       : context.global.verbosity == 2 ? LogLevel::debug
                                                       : LogLevel::trace);
-      signals.emplace();
-      context.stop = signals->token();
+      // `run` becomes the program: a signal that comes before must end us as it would end the program.
+      if (context.program.empty()) {
+        signals.emplace();
+        context.stop = signals->token();
+      }
       result = context.action();
     } catch (const CLI::Success& request) {
       return app.exit(request);
