@@ -91,3 +91,50 @@ TEST_CASE("an update gives what a fresh creation gives") {
   CHECK(History::load(place.prefix).entries().size() == 2);
   CHECK_FALSE(fs::exists(place.prefix.transaction_directory()));
 }
+
+TEST_CASE("many files, several threads") {
+  Place place;
+  const std::string p = placeholder;
+  const auto big = [&](const std::string& version) {
+    PackageBuilder builder = place.package("big", version);
+    for (int i = 0; i < 2500; ++i) {
+      const std::string path = "lib/d" + std::to_string(i % 37) + "/f" + std::to_string(i);
+      if (i % 10 == 0)
+        builder.text(path, p + "/" + version + "/" + std::to_string(i));
+      else
+        builder.file(path, version + " " + std::to_string(i));
+    }
+    return builder.build();
+  };
+  InstallOptions options;
+  options.durability = Durability::none;
+  options.threads = 4;
+  const PackageSource one = big("1"), two = big("2");
+  install(place.prefix, {one}, options);
+  const InstallResult result = install(place.prefix, {two}, options);
+  CHECK(result.files == 2500);
+  CHECK(result.saved.empty());
+  const Manifest updated = manifest(place.prefix.path());
+  fs::remove_all(place.prefix.path());
+  options.threads = 1;
+  install(place.prefix, {two}, options);
+  CHECK(difference(manifest(place.prefix.path()), updated) == "");
+  // Stopped half-way: as it was.
+  std::stop_source stop;
+  struct Stopper : InstallReporter {
+    std::stop_source* source = nullptr;
+    void on_stage_progress(std::size_t done, std::size_t) override {
+      if (done > 500) source->request_stop();
+    }
+  } stopper;
+  stopper.source = &stop;
+  options.reporter = &stopper;
+  options.threads = 4;
+  {
+    PrefixLock lock = PrefixLock::acquire(place.prefix, options);
+    CHECK_THROWS_AS(apply_to_prefix(lock, plan_for(place.prefix, {one}), {}, options, stop.get_token()), Error);
+  }
+  CHECK(difference(updated, manifest(place.prefix.path())) == "");
+  install(place.prefix, {}, {});
+  CHECK(list_directory(place.prefix.path()) == std::vector<std::string>{"conda-meta"});
+}
