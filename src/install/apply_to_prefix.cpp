@@ -10,6 +10,7 @@
 #include "metadata.hpp"
 #include "parallel.hpp"
 #include "pending_change.hpp"
+#include "stage_file.hpp"
 #include "system_call.hpp"
 
 namespace envtool {
@@ -83,6 +84,7 @@ InstallResult apply_to_prefix(PrefixLock& lock, const LinkPlan& plan, const Envi
   recover_locked(prefix, options);
   check_basis(prefix, plan);
   report_plan(plan, reporter);
+  refuse_linked_sources(plan);
 
   Undo undo(prefix);
   ChangeBuilder builder(prefix, plan, change, options, stop);

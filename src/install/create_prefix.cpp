@@ -258,6 +258,7 @@ InstallResult create_prefix(const LinkPlan& plan, const EnvironmentChange& chang
   const Prefix prefix(plan.prefix);
   sweep_leftovers(prefix);
   report_plan(plan, reporter_of(options));
+  refuse_linked_sources(plan);
   return Builder(plan, change, options, std::move(stop)).run();
 }
 

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <unordered_set>
+
 #include "envtool/install/replace_placeholder.hpp"
 #include "system_call.hpp"
 
@@ -74,6 +76,24 @@ FileRecipe file_recipe(const LinkPlan& plan, const FileAction& action) {
     if (entry.path == "bin/" + entry_point.command)
       recipe.source = entry_point_script(entry_point, plan.prefix + "/" + plan.python->executable);
   return recipe;
+}
+
+void refuse_linked_sources(const LinkPlan& plan) {
+  std::unordered_set<std::string> known;
+  for (const FileAction& action : plan.files) {
+    const std::string& package = plan.packages[action.package].extracted_directory;
+    std::string folder = package + "/" + action.source;
+    for (folder.resize(folder.rfind('/')); folder.size() > package.size() && known.insert(folder).second;
+         folder.resize(folder.rfind('/'))) {
+      struct stat status{};
+      if (lstat(folder.c_str(), &status) != 0) continue;  // said when its file is staged
+      if (!S_ISDIR(status.st_mode))
+        throw Error("a package's file lies behind a symlink", ErrorKind::unsafe)
+            .at(folder)
+            .because("its manifest lists `" + action.source + "`, and what is above it is no folder")
+            .hint("do not install this package; tell the channel's owner");
+    }
+  }
 }
 
 StagedFile stage_file(const FileRecipe& recipe, const std::string& prefix, const std::string& target, LinkPolicy policy) {

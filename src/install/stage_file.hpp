@@ -31,6 +31,10 @@ struct FileRecipe {
 
 FileRecipe file_recipe(const LinkPlan& plan, const FileAction& action);
 
+/// Throws `Error` (unsafe) when a cached file would be reached through a symlink: a package whose folder
+/// leads elsewhere could otherwise bring files of this machine into the environment.
+void refuse_linked_sources(const LinkPlan& plan);
+
 /// Makes the file at `target`, which must not exist, as it will be in `prefix`. Throws `Error`: corrupt
 /// when the cached file is missing or has another size, and whatever the file system says.
 StagedFile stage_file(const FileRecipe& recipe, const std::string& prefix, const std::string& target, LinkPolicy policy);

@@ -235,6 +235,21 @@ TEST_CASE("symlinks that lead out of the environment are not followed") {
   CHECK(list_directory(outside) == std::vector<std::string>{"victim"});
 }
 
+TEST_CASE("a package's files are not taken from behind a symlink in the cache") {
+  Place place;
+  const std::string outside = place.folder.path() + "/outside";
+  spit(outside + "/secret", "of this machine");
+  PackageSource a = place.package("a").file("x", "x").file("data/secret", "of this machine");
+  fs::remove_all(a.extracted_directory + "/data");
+  fs::create_symlink(outside, a.extracted_directory + "/data");
+  CHECK(kind_of([&] { install(place.prefix, {a}, quick()); }) == ErrorKind::unsafe);
+  CHECK_FALSE(fs::exists(place.prefix.path()));
+  const PackageSource b = place.package("b").file("y", "y");
+  install(place.prefix, {b}, quick());
+  CHECK(kind_of([&] { install(place.prefix, {a, b}, quick()); }) == ErrorKind::unsafe);
+  CHECK_FALSE(fs::exists(place.prefix / "x"));
+}
+
 TEST_CASE("files that move between packages, and files that become folders, cause no conflict") {
   Place place;
   install(place.prefix, {place.package("a").file("moves", "1").file("becomes", "file").link("link", "moves"),
