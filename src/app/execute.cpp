@@ -12,6 +12,11 @@ InstallOptions install_options(const AppInputs& inputs) {
   options.link.hardlink = !inputs.settings.always_copy;
   options.durability = inputs.settings.durable ? Durability::full : Durability::none;
   options.reporter = &inputs.reporter;
+  try {
+    options.byte_code_folder = PackageCache(inputs.settings.pkgs_dirs).writable_directory() + "/.byte-code";
+  } catch (const Error&) {
+    // No cache that can be written: everything is compiled then.
+  }
   return options;
 }
 

@@ -151,7 +151,7 @@ void ChangeBuilder::compile() {
   std::vector<std::uint32_t> slots;
   for (const CompileAction& action : plan_.compile) {
     slots.push_back(next_slot());
-    jobs.push_back({slot_path(slot_of.at(action.source)), slot_path(slots.back()), plan_.prefix + "/" + action.source});
+    jobs.push_back({slot_path(slot_of.at(action.source)), slot_path(slots.back()), action.source});
   }
   reporter_.on_compile_start(jobs.size());
   compiled_ = compile_python(prefix_ / plan_.python->executable, jobs, options_.compile_time_limit, stop_);

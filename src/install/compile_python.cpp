@@ -1,5 +1,7 @@
 #include "compile_python.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -53,13 +55,24 @@ else:
 )";
 }  // namespace
 
+bool is_behind_link(const std::string& target) {
+  struct stat status{};
+  return lstat(target.substr(0, target.rfind('/')).c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
+}
+
 std::vector<char> compile_python(const std::string& python, const std::vector<CompileJob>& jobs, unsigned time_limit,
                                  std::stop_token stop) {
   std::vector<char> compiled(jobs.size(), 0);
   if (jobs.empty() || !exists(python)) return compiled;
   std::string input;
-  for (const CompileJob& job : jobs)
+  std::vector<char> refused(jobs.size(), 0);
+  for (std::size_t i = 0; i < jobs.size(); ++i) refused[i] = is_behind_link(jobs[i].target) ? 1 : 0;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (refused[i]) continue;
+    const CompileJob& job = jobs[i];
     for (const std::string* text : {&job.source, &job.target, &job.shown_as}) input.append(*text).push_back('\0');
+  }
+  if (input.empty()) return compiled;
 
   // Nothing of the user's environment may reach this Python (PYTHONPATH, PYTHONHOME, LD_LIBRARY_PATH, ...).
   const EnvSnapshot environment(std::map<std::string, std::string>{{"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}});
@@ -78,7 +91,7 @@ std::vector<char> compile_python(const std::string& python, const std::vector<Co
     log_debug(std::string("byte-compiling did not run: ") + error.what());
   }
   throw_if_stopped(stop);
-  for (std::size_t i = 0; i < jobs.size(); ++i) compiled[i] = exists_no_follow(jobs[i].target);
+  for (std::size_t i = 0; i < jobs.size(); ++i) compiled[i] = !refused[i] && exists_no_follow(jobs[i].target);
   return compiled;
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "byte_code_cache.hpp"
 #include "compile_python.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/install/installer.hpp"
@@ -79,6 +80,7 @@ class Builder {
     stage_point("create.synced", folder_);
     throw_if_stopped(stop_);
     move_to_place();
+    keep_byte_code();
     reporter_.on_apply_finish();
     return std::move(result_);
   }
@@ -173,13 +175,51 @@ class Builder {
   void compile() {
     compiled_.assign(plan_.compile.size(), 0);
     if (plan_.compile.empty()) return;
+    reporter_.on_compile_start(plan_.compile.size());
+    find_byte_code();
     std::vector<CompileJob> jobs;
-    for (const CompileAction& action : plan_.compile)
-      jobs.push_back({folder_ + "/" + action.source, folder_ + "/" + action.target, plan_.prefix + "/" + action.source});
-    reporter_.on_compile_start(jobs.size());
-    compiled_ = compile_python(folder_ + "/" + plan_.python->executable, jobs, options_.compile_time_limit, stop_);
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < plan_.compile.size(); ++i) {
+      if (compiled_[i]) continue;
+      jobs.push_back({byte_code_[i].source, byte_code_[i].target, plan_.compile[i].source});
+      places.push_back(i);
+    }
+    const std::vector<char> done =
+        compile_python(folder_ + "/" + plan_.python->executable, jobs, options_.compile_time_limit, stop_);
+    for (std::size_t k = 0; k < jobs.size(); ++k) {
+      compiled_[places[k]] = done[k];
+      if (done[k]) fresh_byte_code_.push_back(places[k]);
+    }
     result_.compiled = static_cast<std::size_t>(std::count(compiled_.begin(), compiled_.end(), 1));
-    reporter_.on_compile_finish(result_.compiled, jobs.size());
+    reporter_.on_compile_finish(result_.compiled, plan_.compile.size());
+  }
+
+  /// Takes what earlier environments compiled from the cache.
+  void find_byte_code() {
+    std::optional<Sha256> python;
+    for (const PlannedPackage& package : plan_.packages)
+      if (package.record.name == "python") python = package.record.sha256;
+    byte_code_cache_ = ByteCodeCache(options_.byte_code_folder, python, options_.link);
+    for (const CompileAction& action : plan_.compile) {
+      ByteCodeCache::Item item{folder_ + "/" + action.source, folder_ + "/" + action.target, action.source, {}};
+      const auto file = std::lower_bound(plan_.files.begin(), plan_.files.end(), action.source,
+                                         [](const FileAction& a, const std::string& target) { return a.target < target; });
+      if (file != plan_.files.end() && file->target == action.source)
+        item.source_digest = staged_[static_cast<std::size_t>(file - plan_.files.begin())].digest;
+      byte_code_.push_back(std::move(item));
+    }
+    parallel_for(byte_code_.size(), thread_count(options_.threads, byte_code_.size()), stop_,
+                 [&](std::size_t i, unsigned) { compiled_[i] = byte_code_cache_.take(byte_code_[i]) ? 1 : 0; });
+  }
+
+  /// The next environment need not compile these; they are on disk by now.
+  void keep_byte_code() {
+    for (const std::size_t i : fresh_byte_code_) {
+      ByteCodeCache::Item& item = byte_code_[i];
+      item.source = plan_.prefix + "/" + plan_.compile[i].source;
+      item.target = plan_.prefix + "/" + plan_.compile[i].target;
+      byte_code_cache_.keep(item);
+    }
   }
 
   void write_metadata() {
@@ -229,6 +269,10 @@ class Builder {
   std::optional<FileLock> old_lock_;
   std::vector<StagedFile> staged_;
   std::vector<char> compiled_;
+  ByteCodeCache byte_code_cache_{"", std::nullopt, {}};
+  /// For each file of `plan_.compile`; of these, the places of the newly compiled ones.
+  std::vector<ByteCodeCache::Item> byte_code_;
+  std::vector<std::size_t> fresh_byte_code_;
   InstallResult result_;
 };
 }  // namespace

@@ -53,7 +53,7 @@ void compile_pending(const Prefix& prefix, const Journal& journal, const Install
   InstallReporter& reporter = reporter_of(options);
   std::vector<CompileJob> jobs;
   for (const JournalCompile& item : journal.compile)
-    jobs.push_back({prefix / item.source, prefix / item.target, prefix / item.source});
+    jobs.push_back({prefix / item.source, prefix / item.target, item.source});
   reporter.on_compile_start(jobs.size());
   const std::vector<char> done = compile_python(prefix / journal.python, jobs, options.compile_time_limit, {});
   const auto count = static_cast<std::size_t>(std::count(done.begin(), done.end(), 1));

@@ -41,6 +41,9 @@ struct InstallOptions {
   InstallReporter* reporter = nullptr;
   /// Seconds for byte-compiling, then it is given up (which is no error).
   unsigned compile_time_limit = 600;
+  /// Where creations keep byte code for the next environment with the same Python and packages; empty:
+  /// nowhere. Nobody whom the user does not trust may write there, as with the package cache.
+  std::string byte_code_folder;
   /// Only for `create_prefix`.
   ExistingPrefix existing = ExistingPrefix::refuse;
 };

@@ -83,7 +83,7 @@ std::vector<std::string> byte_code_of(const Prefix& prefix) {
     return;                                                       \
   }
 
-TEST_CASE("byte code is part of a new environment, and names files where they are") {
+TEST_CASE("byte code is part of a new environment, and fits its sources") {
   Place place;
   NEEDS_PYTHON(place);
   const Prefix prefix(place.folder.path() + "/env");
@@ -92,12 +92,15 @@ TEST_CASE("byte code is part of a new environment, and names files where they ar
   const std::vector<std::string> compiled = byte_code_of(prefix);
   REQUIRE(compiled.size() == 3);
   for (const std::string& path : compiled) CHECK(fs::exists(prefix / path));
-  // The interpreter takes the byte code as it is: source time and size fit, and the name is the final one.
+  // The interpreter takes the byte code as it is: source time and size fit. It names no environment,
+  // and Python puts the real place in.
   const std::string check = "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, '" + (prefix / place.site()) +
                             "'); import pure.main, importlib.util, marshal\n"
                             "assert pure.main.__cached__.startswith('" + prefix.path() + "')\n"
                             "code = marshal.loads(open(pure.main.__cached__, 'rb').read()[16:])\n"
-                            "assert code.co_filename == '" + (prefix / place.site()) + "/pure/main.py', code.co_filename\n"
+                            "assert code.co_filename == '" + place.site() + "/pure/main.py', code.co_filename\n"
+                            "place = pure.main.Speaker.say.__code__.co_filename\n"
+                            "assert place == '" + (prefix / place.site()) + "/pure/main.py', place\n"
                             "import os, struct\n"
                             "head = open(pure.main.__cached__, 'rb').read(16)\n"
                             "st = os.stat(pure.main.__file__)\n"
@@ -105,6 +108,65 @@ TEST_CASE("byte code is part of a new environment, and names files where they ar
   const ProcessResult checked = run({place.host.second, "-c", check});
   INFO(checked.error_output);
   CHECK(checked.exit_code == 0);
+}
+
+TEST_CASE("a second environment takes the byte code of the first") {
+  Place place;
+  NEEDS_PYTHON(place);
+  InstallOptions options = quick();
+  options.byte_code_folder = place.folder.path() + "/byte-code";
+  PackageSource python = place.python();
+  python.record.sha256 = sha256("this python");
+  const Prefix first(place.folder.path() + "/first"), second(place.folder.path() + "/second");
+  CHECK(install(first, {python, place.pure()}, options).compiled == 3);
+  // `where.py` has the prefix in it: it is not the same source in another environment.
+  const auto kept = list_tree(options.byte_code_folder);
+  REQUIRE(kept.size() == 3);
+  CHECK(std::none_of(kept.begin(), kept.end(), [](const std::string& path) { return path.find("tmp") != std::string::npos; }));
+
+  SECTION("linked, not compiled") {
+    CHECK(install(second, {python, place.pure()}, options).compiled == 3);
+    const std::string main = place.site() + "/pure/__pycache__/main.cpython-";
+    unsigned shared = 0;
+    for (const std::string& path : byte_code_of(second))
+      if (fs::hard_link_count(second / path) == 3) ++shared;
+    CHECK(shared == 2);
+    CHECK(list_tree(options.byte_code_folder).size() == 4);
+  }
+  SECTION("damaged byte code is made anew") {
+    for (const std::string& path : kept) {
+      fs::remove(options.byte_code_folder + "/" + path);
+      spit(options.byte_code_folder + "/" + path, path.back() % 2 == 0 ? "" : "not byte code, though longer than a header");
+    }
+    CHECK(install(second, {python, place.pure()}, options).compiled == 3);
+    for (const std::string& path : byte_code_of(second)) CHECK(slurp(second / path).substr(4, 4) == std::string(4, '\0'));
+  }
+  SECTION("another Python compiles for itself") {
+    python.record.sha256 = sha256("another python");
+    CHECK(install(second, {python, place.pure()}, options).compiled == 3);
+    CHECK(list_tree(options.byte_code_folder).size() == 6);
+  }
+  SECTION("without hard links it is copied") {
+    options.link.hardlink = false;
+    CHECK(install(second, {python, place.pure()}, options).compiled == 3);
+    for (const std::string& path : byte_code_of(second)) CHECK(fs::hard_link_count(second / path) == 1);
+  }
+}
+
+TEST_CASE("no byte code is written through a link that a package ships") {
+  Place place;
+  NEEDS_PYTHON(place);
+  const std::string outside = place.folder.path() + "/outside";
+  fs::create_directories(outside);
+  const Prefix prefix(place.folder.path() + "/env");
+  const PackageSource linked = PackageBuilder(place.cache, "linked").noarch_python().depends("python")
+                                   .file("site-packages/linked/a.py", "A = 1\n").link("site-packages/linked/__pycache__", outside);
+  try {
+    install(prefix, {place.python(), linked}, quick());
+  } catch (const Error&) {
+    CHECK_FALSE(fs::exists(prefix.path()));
+  }
+  CHECK(list_directory(outside).empty());
 }
 
 TEST_CASE("byte code comes and goes with its package") {
