@@ -48,7 +48,9 @@ EnvironmentSpec merge_environments(const std::vector<EnvironmentSpec>& specs) {
       return a.category == b.category && a.text == b.text;
     });
     append_new(result.platforms, spec.platforms, std::equal_to<>());
-    for (const auto& [name, value] : spec.variables) {
+    for (const auto& variable : spec.variables) {
+      const std::string& name = variable.first;
+      const std::string& value = variable.second;
       const auto same = std::find_if(result.variables.begin(), result.variables.end(),
                                      [&](const auto& entry) { return entry.first == name; });
       if (same == result.variables.end()) {

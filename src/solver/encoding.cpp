@@ -88,10 +88,10 @@ void Encoding::rank(NameId name_id) {
           version = std::max(version, best_version(spec));
         }
       std::vector<std::string_view> shared;
-      for (const auto& [dependency, version] : versions[0])
+      for (const auto& of_first : versions[0])
         if (std::all_of(versions.begin(), versions.end(),
-                        [&](const auto& other) { return other.contains(dependency); }))
-          shared.push_back(dependency);
+                        [&](const auto& other) { return other.contains(of_first.first); }))
+          shared.push_back(of_first.first);
       std::vector<std::pair<std::vector<std::uint32_t>, CandidateId>> keyed;
       for (std::size_t i = begin; i < end; ++i) {
         std::vector<std::uint32_t> key;
