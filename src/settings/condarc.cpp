@@ -39,8 +39,32 @@ std::vector<std::string> read_list(const YamlNode& node, const std::string& key,
   return items;
 }
 
+/// conda's list of channels with settings of their own; of those only `exclude_newer` means something to envtool.
+std::map<std::string, std::string> read_channel_settings(const YamlNode& node, const std::string& origin,
+                                                         std::vector<std::string>& warnings) {
+  std::map<std::string, std::string> cutoffs;
+  if (node.is_null()) return cutoffs;
+  if (!node.is_sequence()) throw wrong("channel_settings", place(origin, node), "expected a list");
+  for (const YamlNode::Pointer& item : node.items) {
+    const YamlNode* channel = item->is_map() ? item->find("channel") : nullptr;
+    if (channel == nullptr || !channel->is_scalar())
+      throw wrong("channel_settings", place(origin, *item), "expected `channel: NAME` and its settings");
+    for (const YamlNode::Entry& entry : item->entries) {
+      if (entry.key == "channel") continue;
+      if (entry.key != "exclude_newer") {
+        warnings.push_back(place(origin, entry.line, entry.column) + ": `" + escape_control(entry.key) +
+                           "` of `channel_settings` is not supported by envtool and has no effect");
+        continue;
+      }
+      if (!entry.value->is_scalar()) throw wrong("channel_settings", place(origin, *entry.value), "expected a single value");
+      cutoffs[channel->text] = entry.value->text;
+    }
+  }
+  return cutoffs;
+}
+
 SettingValue read_value(const detail::Key& key, const YamlNode& node, const std::string& origin,
-                        const std::vector<std::string_view>& lines) {
+                        const std::vector<std::string_view>& lines, std::vector<std::string>& warnings) {
   SettingValue value;
   const std::string name(key.name);
   value.where = place(origin, node);
@@ -64,6 +88,9 @@ SettingValue read_value(const detail::Key& key, const YamlNode& node, const std:
       value.value = std::move(map);
       break;
     }
+    case detail::KeyType::channel_settings:
+      value.value = read_channel_settings(node, origin, warnings);
+      break;
     case detail::KeyType::list_map: {
       std::map<std::string, std::vector<std::string>> map;
       if (!node.is_map() && !node.is_null()) throw wrong(name, value.where, "expected names and lists");
@@ -84,6 +111,11 @@ void SettingsLayer::set(const std::string& key, std::string value) {
   entry.value = std::move(value);
   entry.where = source;
   values[key] = std::move(entry);
+}
+
+void SettingsLayer::set(const std::string& key, std::string value, std::string where) {
+  set(key, std::move(value));
+  values[key].where = std::move(where);
 }
 
 void SettingsLayer::set(const std::string& key, std::vector<std::string> value) {
@@ -125,7 +157,7 @@ SettingsLayer parse_condarc(std::string_view text, const std::string& origin, Se
       continue;
     }
     if (item.value->is_null() && key->type != detail::KeyType::list && key->type != detail::KeyType::path_list) continue;
-    SettingValue value = read_value(*key, *item.value, origin, lines);
+    SettingValue value = read_value(*key, *item.value, origin, lines, layer.warnings);
     value.is_final = has_mark(lines, item.line, "#!final");
     layer.values[name] = std::move(value);
   }
@@ -143,7 +175,9 @@ std::string variable_name(std::string_view tool, std::string_view key) {
 std::optional<SettingValue> value_of_variable(const detail::Key& key, const std::string& name, std::string text) {
   SettingValue value;
   value.where = name;
-  if (key.type == detail::KeyType::map || key.type == detail::KeyType::list_map) return std::nullopt;
+  if (key.type == detail::KeyType::map || key.type == detail::KeyType::list_map ||
+      key.type == detail::KeyType::channel_settings)
+    return std::nullopt;
   if (key.type != detail::KeyType::list && key.type != detail::KeyType::path_list) {
     value.value = std::move(text);
     return value;

@@ -13,6 +13,7 @@ const std::vector<Key>& supported_keys() {
       {"changeps1", KeyType::boolean},
       {"channel_alias", KeyType::text},
       {"channel_priority", KeyType::text_or_boolean},
+      {"channel_settings", KeyType::channel_settings},
       {"channels", KeyType::list},
       {"create_default_packages", KeyType::list},
       {"custom_channels", KeyType::map},
@@ -22,6 +23,8 @@ const std::vector<Key>& supported_keys() {
       {"env_prompt", KeyType::text},
       {"envs_dirs", KeyType::path_list},
       {"envvars_force_uppercase", KeyType::boolean},
+      {"exclude_newer", KeyType::text},
+      {"exclude_newer_package", KeyType::map},
       {"fetch_threads", KeyType::number},
       {"local_repodata_ttl", KeyType::number_or_boolean},
       {"offline", KeyType::boolean},
@@ -34,6 +37,7 @@ const std::vector<Key>& supported_keys() {
       {"remote_read_timeout_secs", KeyType::number},
       {"root_prefix", KeyType::text},
       {"ssl_verify", KeyType::text_or_boolean},
+      {"virtual_packages", KeyType::text},
   };
   return keys;
 }
@@ -98,7 +102,7 @@ bool is_unsupported_key(std::string_view name) {
   static constexpr std::array names = {
       std::string_view("aggressive_update_packages"), std::string_view("allow_conda_downgrades"),
       std::string_view("allow_cycles"), std::string_view("allow_non_channel_urls"),
-      std::string_view("allowlist_channels"), std::string_view("channel_settings"), std::string_view("client_ssl_cert"),
+      std::string_view("allowlist_channels"), std::string_view("client_ssl_cert"),
       std::string_view("client_ssl_cert_key"), std::string_view("denylist_channels"), std::string_view("deps_modifier"),
       std::string_view("disallowed_packages"), std::string_view("mirrored_channels"),
       std::string_view("override_channels_enabled"), std::string_view("override_virtual_packages"),

@@ -7,7 +7,7 @@
 namespace envtool::detail {
 
 /// What sort of value a configuration key takes.
-enum class KeyType { boolean, number, text, text_or_boolean, number_or_boolean, list, path_list, map, list_map };
+enum class KeyType { boolean, number, text, text_or_boolean, number_or_boolean, list, path_list, map, list_map, channel_settings };
 
 struct Key {
   std::string_view name;

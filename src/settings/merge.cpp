@@ -59,7 +59,7 @@ std::vector<SettingsLayer> with_variables(std::vector<SettingsLayer> layers, con
   for (SettingsLayer& layer : layers) {
     if (layer.trust == SettingsTrust::project) continue;
     for (const char* key : {"channels", "default_channels", "channel_alias", "custom_channels", "custom_multichannels",
-                            "envs_dirs", "pkgs_dirs", "root_prefix", "proxy_servers", "ssl_verify"})
+                            "envs_dirs", "pkgs_dirs", "root_prefix", "proxy_servers", "ssl_verify", "virtual_packages"})
       if (const auto found = layer.values.find(key); found != layer.values.end()) expand_value(found->second, variables);
   }
   return layers;
@@ -225,6 +225,34 @@ void merge_tls(const std::vector<SettingsLayer>& layers, const SettingsDefaults&
   }
 }
 
+ReleaseCutoff cutoff(const std::string& key, const SettingValue& value, const std::string& text) {
+  try {
+    return parse_release_cutoff(text);
+  } catch (const Error& error) {
+    Error wrong_value = wrong(key, value, error.message() + ": " + error.why());
+    for (const std::string& hint : error.hints()) wrong_value.hint(hint);
+    throw wrong_value;
+  }
+}
+
+/// Also what protects from fresh packages is the user's to say.
+void merge_cutoffs(const std::vector<SettingsLayer>& layers, Settings& settings) {
+  std::vector<SettingsLayer> trusted = layers;
+  for (SettingsLayer& layer : trusted)
+    if (layer.trust == SettingsTrust::project)
+      for (const char* key : {"exclude_newer", "exclude_newer_package", "channel_settings"})
+        if (const auto found = layer.values.find(key); found != layer.values.end()) {
+          settings.warnings.push_back(found->second.where + ": `" + key + "` is ignored here; only your own configuration can set it");
+          layer.values.erase(found);
+        }
+  const Folder fold(trusted);
+  if (const auto* value = fold.scalar("exclude_newer")) settings.exclude_newer = cutoff("exclude_newer", *value, text_of(*value));
+  for (auto [key, slot] : {std::pair{"exclude_newer_package", &settings.exclude_newer_packages},
+                           std::pair{"channel_settings", &settings.exclude_newer_channels}})
+    for (const auto& [name, text] : fold.map<std::map<std::string, std::string>>(key))
+      (*slot)[name] = cutoff(key, *fold.scalar(key), text);
+}
+
 void merge_places(const Folder& fold, const SettingsDefaults& defaults, Settings& settings) {
   settings.root_prefix = defaults.home + "/.envtool";
   if (const auto* value = fold.scalar("root_prefix")) settings.root_prefix = expand_home(text_of(*value), defaults);
@@ -251,6 +279,7 @@ Settings merge(const std::vector<SettingsLayer>& written, const SettingsDefaults
   merge_places(fold, defaults, settings);
   merge_channels(fold, defaults, settings);
   merge_tls(layers, defaults, settings);
+  merge_cutoffs(layers, settings);
   if (const auto* value = fold.scalar("path_conflict"))
     settings.path_conflict = choice<PathConflictSetting>("path_conflict", *value,
                                                          {{"clobber", PathConflictSetting::clobber},
@@ -266,6 +295,9 @@ Settings merge(const std::vector<SettingsLayer>& written, const SettingsDefaults
   if (const auto* value = fold.scalar("durability"))
     settings.durable = choice<bool>("durability", *value, {{"full", true}, {"fast", false}});
   settings.pinned_packages = fold.list("pinned_packages");
+  if (const auto* value = fold.scalar("pinned_packages")) settings.pinned_packages_source = value->where;
+  if (const auto* value = fold.scalar("virtual_packages"); value != nullptr && !strip(text_of(*value)).empty())
+    settings.virtual_packages = expand_home(text_of(*value), defaults);
   settings.create_default_packages = fold.list("create_default_packages");
   for (const auto& [scheme, url] : fold.map<std::map<std::string, std::string>>("proxy_servers"))
     settings.proxy_servers.emplace(scheme, Secret(url));

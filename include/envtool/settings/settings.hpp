@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "envtool/base/secret.hpp"
+#include "envtool/settings/release_cutoff.hpp"
 #include "envtool/specs/channel.hpp"
 
 namespace envtool {
@@ -38,6 +39,8 @@ struct SettingsLayer {
   std::vector<std::string> warnings;
 
   void set(const std::string& key, std::string value);
+  /// The same, said by an option of its own: `where` is its name.
+  void set(const std::string& key, std::string value, std::string where);
   void set(const std::string& key, std::vector<std::string> value);
 };
 
@@ -72,7 +75,18 @@ struct Settings {
   /// conda's `envvars_force_uppercase`, which is on there: an environment's `http_proxy` stays what it is.
   bool uppercase_variables = false;
   std::vector<std::string> pinned_packages;
+  /// The place that set `pinned_packages`, for messages.
+  std::string pinned_packages_source;
   std::vector<std::string> create_default_packages;
+  /// conda's `exclude_newer`: packages released later do not count. Those of a package (conda's
+  /// `exclude_newer_package`) come before those of a channel (`channel_settings`: name, URL or glob),
+  /// those of a channel before the one for all.
+  ReleaseCutoff exclude_newer;
+  std::map<std::string, ReleaseCutoff> exclude_newer_packages;
+  std::map<std::string, ReleaseCutoff> exclude_newer_channels;
+  /// envtool's own: a file of machine profiles, absolute, that stands in for what this machine offers;
+  /// may end in `#name`. Empty: this machine.
+  std::string virtual_packages;
   /// By scheme or scheme://host; may hold credentials.
   std::map<std::string, Secret> proxy_servers;
   std::chrono::seconds connect_timeout{15};
