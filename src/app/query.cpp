@@ -1,0 +1,338 @@
+#include "envtool/app/query.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "envtool/app/sources.hpp"
+#include "envtool/base/error.hpp"
+#include "envtool/base/text.hpp"
+#include "envtool/base/url.hpp"
+#include "envtool/repodata/repodata_gateway.hpp"
+
+namespace envtool {
+
+namespace {
+
+/// Passes the gateway's news on.
+class QueryNews : public RepoDataReporter {
+ public:
+  explicit QueryNews(AppReporter& reporter) : reporter_(reporter) {}
+  void on_fetch_start(const std::string& url) override { reporter_.on_repodata_fetch(url); }
+  void on_warning(const std::string& text) override { reporter_.on_warning(text); }
+  void on_lock_wait(const std::string& url, const std::string& holder) override {
+    reporter_.on_warning("waiting for " + holder + ", which fetches " + url);
+  }
+
+ private:
+  AppReporter& reporter_;
+};
+
+/// A version that cannot be understood (a foreign record's) is older than any other.
+std::optional<Version> try_parse(const std::string& text) {
+  try {
+    return Version::parse(text);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+std::strong_ordering compare_versions(const std::optional<Version>& left, const std::optional<Version>& right) {
+  if (left && right) return *left <=> *right;
+  return left.has_value() <=> right.has_value();
+}
+
+}  // namespace
+
+struct RecordSource::Implementation {
+  std::stop_token stop;
+  bool channel_decides = true;
+  std::vector<std::string> places;
+  /// By channel URL: its position and short name.
+  std::map<std::string, std::pair<std::size_t, std::string>, std::less<>> channels;
+  // An environment's records,
+  std::map<std::string, std::vector<RepoDataRecord>> installed;
+  bool is_environment = false;
+  // or channels.
+  std::unique_ptr<Fetcher> fetcher;
+  std::unique_ptr<RepoDataReporter> news;
+  std::unique_ptr<RepoDataGateway> gateway;
+  AppReporter* reporter = nullptr;
+  bool prepared = false;
+
+  RepoDataGateway& ready() {
+    if (prepared) return *gateway;
+    reporter->on_repodata_start();
+    gateway->prepare(stop);
+    reporter->on_repodata_finish();
+    for (const Channel& channel : gateway->channels()) {
+      channels.try_emplace(channel.base_url.str(), channels.size(), channel.name);
+      // Also those that other channels brought in.
+      if (std::find(places.begin(), places.end(), channel.base_url.str()) == places.end())
+        places.push_back(channel.base_url.str());
+    }
+    prepared = true;
+    return *gateway;
+  }
+  std::size_t position(const std::string& channel) const {
+    const auto found = channels.find(channel);
+    return found == channels.end() ? channels.size() : found->second.first;
+  }
+};
+
+RecordSource::RecordSource(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation)) {}
+RecordSource::~RecordSource() = default;
+RecordSource::RecordSource(RecordSource&&) noexcept = default;
+
+RecordSource RecordSource::of_channels(const AppInputs& inputs, std::vector<Channel> channels,
+                                       std::vector<std::string> subdirs) {
+  auto made = std::make_unique<Implementation>();
+  made->stop = inputs.stop;
+  made->channel_decides = inputs.settings.channel_priority != ChannelPrioritySetting::disabled;
+  made->reporter = &inputs.reporter;
+  for (const Channel& channel : channels) made->places.push_back(channel.base_url.str());
+  made->fetcher = std::make_unique<Fetcher>(fetch_options(inputs.settings, inputs.environment));
+  made->news = std::make_unique<QueryNews>(inputs.reporter);
+  made->gateway = std::make_unique<RepoDataGateway>(std::move(channels), std::move(subdirs), repodata_options(inputs.settings),
+                                                    *made->fetcher, made->news.get());
+  return RecordSource(std::move(made));
+}
+
+RecordSource RecordSource::of_environment(const AppInputs& inputs, const Prefix& prefix, const PrefixData& data) {
+  auto made = std::make_unique<Implementation>();
+  made->stop = inputs.stop;
+  made->is_environment = true;
+  made->places = {prefix.path()};
+  ChannelConfig config = inputs.settings.channel_config;
+  config.home = inputs.environment.home;
+  config.working_directory = inputs.environment.working_directory;
+  for (const PrefixRecord& record : data.records()) {
+    made->installed[record.name].push_back(record);
+    if (record.channel.empty() || made->channels.count(record.channel) != 0) continue;
+    std::string name = record.channel;
+    if (Url::looks_like_url(name))
+      if (const auto channels = Channel::resolve(name, config); channels.size() == 1) name = channels[0].name;
+    made->channels.try_emplace(record.channel, made->channels.size(), std::move(name));
+  }
+  return RecordSource(std::move(made));
+}
+
+std::vector<std::string> RecordSource::names() {
+  if (!is_environment()) return implementation_->ready().all_names(implementation_->stop);
+  std::vector<std::string> names;
+  for (const auto& [name, records] : implementation_->installed) names.push_back(name);
+  return names;
+}
+
+void RecordSource::visit(std::vector<std::string> names, const Visitor& visitor) {
+  if (!is_environment()) {
+    // A filter that keeps nothing sees every record, and no dependency is followed.
+    implementation_->ready().load_reachable(
+        std::move(names),
+        [&](const RepoDataRecord& record) {
+          visitor(record);
+          return false;
+        },
+        implementation_->stop);
+    return;
+  }
+  for (const std::string& name : names)
+    if (const auto found = implementation_->installed.find(name); found != implementation_->installed.end())
+      for (const RepoDataRecord& record : found->second) visitor(record);
+}
+
+bool RecordSource::matches(const MatchSpec& spec, const RepoDataRecord& record) const {
+  if (!spec.name_matcher && spec.name != "*" && spec.name != record.name) return false;
+  if (spec.is_name_only()) return !spec.name_matcher || spec.name_matcher->matches(record.name);
+  const auto version = try_parse(record.version);
+  if (!version) return false;
+  MatchTarget target;
+  target.name = record.name;
+  target.version = &*version;
+  target.build = record.build;
+  target.build_number = record.build_number;
+  target.channel_url = record.channel;
+  if (const auto found = implementation_->channels.find(record.channel); found != implementation_->channels.end())
+    target.channel_name = found->second.second;
+  target.subdir = record.subdir;
+  std::string md5, sha256;
+  if (spec.md5 && record.md5) target.md5 = md5 = record.md5->hex();
+  if (spec.sha256 && record.sha256) target.sha256 = sha256 = record.sha256->hex();
+  target.url = record.url;
+  target.fn = record.fn;
+  target.license = record.license;
+  target.license_family = record.license_family;
+  target.features = record.features;
+  target.track_features = &record.track_features;
+  target.flags = &record.flags;
+  target.size = record.size;
+  target.timestamp = record.timestamp;
+  return spec.matches(target);
+}
+
+bool RecordSource::is_better(const RepoDataRecord& left, const RepoDataRecord& right) const {
+  const auto channel_left = implementation_->position(left.channel), channel_right = implementation_->position(right.channel);
+  if (implementation_->channel_decides && channel_left != channel_right) return channel_left < channel_right;
+  if (left.track_features.size() != right.track_features.size())
+    return left.track_features.size() < right.track_features.size();
+  if (left.version != right.version)
+    if (const auto order = compare_versions(try_parse(left.version), try_parse(right.version)); order != 0) return order > 0;
+  if (channel_left != channel_right) return channel_left < channel_right;
+  if (left.build_number != right.build_number) return left.build_number > right.build_number;
+  if (left.timestamp != right.timestamp) return left.timestamp > right.timestamp;
+  return std::tie(left.build, left.fn) < std::tie(right.build, right.fn);
+}
+
+std::size_t RecordSource::channel_position(const RepoDataRecord& record) const {
+  return implementation_->position(record.channel);
+}
+
+std::optional<RepoDataRecord> RecordSource::best(const MatchSpec& spec) {
+  std::optional<RepoDataRecord> found;
+  std::vector<std::string> wanted{spec.name};
+  if (spec.name_matcher || spec.name == "*") {
+    wanted = names();
+    if (spec.name_matcher) std::erase_if(wanted, [&](const std::string& name) { return !spec.name_matcher->matches(name); });
+  }
+  visit(std::move(wanted), [&](const RepoDataRecord& record) {
+    if (matches(spec, record) && (!found || is_better(record, *found))) found = record;
+  });
+  return found;
+}
+
+bool RecordSource::is_environment() const { return implementation_->is_environment; }
+const std::vector<std::string>& RecordSource::places() const { return implementation_->places; }
+
+namespace {
+
+/// `1.0, 1.1, ..., 2.0`, oldest first; few enough for a line.
+std::string version_list(RecordSource& source, const std::string& name) {
+  std::vector<std::pair<std::optional<Version>, std::string>> versions;
+  source.visit({name}, [&](const RepoDataRecord& record) { versions.emplace_back(try_parse(record.version), record.version); });
+  std::sort(versions.begin(), versions.end(), [](const auto& left, const auto& right) {
+    const auto order = compare_versions(left.first, right.first);
+    return order != 0 ? order < 0 : left.second < right.second;
+  });
+  std::vector<std::string> texts;
+  for (auto& [version, text] : versions)
+    if (texts.empty() || texts.back() != text) texts.push_back(std::move(text));
+  constexpr std::size_t shown = 8;
+  if (texts.size() > shown) {
+    texts.erase(texts.begin() + 2, texts.end() - static_cast<std::ptrdiff_t>(shown - 3));
+    texts.insert(texts.begin() + 2, "...");
+  }
+  return join(texts, ", ");
+}
+
+std::vector<std::string> names_for(const MatchSpec& spec, const std::vector<std::string>& all) {
+  std::vector<std::string> names;
+  if (!spec.name_matcher && spec.name != "*") {
+    if (std::binary_search(all.begin(), all.end(), spec.name)) names.push_back(spec.name);
+  } else {
+    for (const std::string& name : all)
+      if (!spec.name_matcher || spec.name_matcher->matches(name)) names.push_back(name);
+  }
+  return names;
+}
+
+/// Puts the oldest first and drops what is there in a better archive format.
+void put_in_order(RecordSource& source, std::vector<RepoDataRecord>& records) {
+  std::vector<std::pair<std::optional<Version>, RepoDataRecord*>> keyed;
+  for (RepoDataRecord& record : records) keyed.emplace_back(try_parse(record.version), &record);
+  std::sort(keyed.begin(), keyed.end(), [&](const auto& left, const auto& right) {
+    if (const auto order = compare_versions(left.first, right.first); order != 0) return order < 0;
+    const RepoDataRecord &a = *left.second, &b = *right.second;
+    if (a.version != b.version) return a.version < b.version;
+    if (a.build_number != b.build_number) return a.build_number < b.build_number;
+    if (a.build != b.build) return a.build < b.build;
+    // The channel that comes first is the best answer, so it stands last.
+    if (a.channel != b.channel) return source.channel_position(a) > source.channel_position(b);
+    return std::tie(a.subdir, a.fn) < std::tie(b.subdir, b.fn);
+  });
+  std::vector<RepoDataRecord> sorted;
+  sorted.reserve(keyed.size());
+  for (auto& [version, record] : keyed) {
+    // `.conda` sorts before `.tar.bz2`.
+    if (!sorted.empty()) {
+      const RepoDataRecord& last = sorted.back();
+      if (last.channel == record->channel && last.subdir == record->subdir && last.version == record->version &&
+          last.build == record->build)
+        continue;
+    }
+    sorted.push_back(std::move(*record));
+  }
+  records = std::move(sorted);
+}
+
+}  // namespace
+
+Error not_found(RecordSource& source, const std::vector<MatchSpec>& specs) {
+  const std::vector<std::string> all = source.names();
+  std::vector<std::string> texts;
+  for (const MatchSpec& spec : specs) texts.push_back(spec.str());
+  const std::string place = source.is_environment() ? "the environment has no package" : "no channel has a package";
+  Error error(texts.size() == 1 ? place + " for `" + texts[0] + "`" : place + " for these specs: `" + join(texts, "`, `") + "`",
+              ErrorKind::packages_not_found);
+  error.at((source.is_environment() ? "" : "channels ") + join(source.places(), ", "));
+  std::vector<std::string> reasons;
+  for (const MatchSpec& spec : specs) {
+    if (spec.name_matcher || spec.name == "*") continue;
+    if (std::binary_search(all.begin(), all.end(), spec.name)) {
+      reasons.push_back("`" + spec.name + "` has the versions " + version_list(source, spec.name));
+    } else if (const auto close = closest_matches(spec.name, all); !close.empty()) {
+      error.hint("did you mean `" + join(close, "`, `") + "`?");
+    }
+  }
+  if (!reasons.empty()) error.because(join(reasons, "; "));
+  if (source.is_environment()) error.hint("`--remote` asks the channels");
+  else error.hint("`-c CHANNEL` asks another channel, `--platform` another platform");
+  error.with("packages", texts);
+  if (!source.is_environment()) error.with("channel_urls", source.places());
+  return error;
+}
+
+void search_records(RecordSource& source, std::vector<MatchSpec> specs, const RecordSink& sink,
+                    std::vector<std::string>* widened) {
+  const std::vector<std::string> all = source.names();
+  if (specs.empty()) specs.push_back(MatchSpec());
+  std::set<std::string> names;
+  std::vector<MatchSpec> unanswered;
+  for (MatchSpec& spec : specs) {
+    auto found = names_for(spec, all);
+    if (found.empty() && spec.is_name_only() && !spec.name_matcher) {
+      MatchSpec wider = spec;
+      wider.name = "*" + spec.name + "*";
+      wider.name_matcher = StringMatcher::parse(wider.name);
+      found = names_for(wider, all);
+      if (!found.empty()) {
+        if (widened != nullptr) widened->push_back(wider.name);
+        spec = std::move(wider);
+      }
+    }
+    // A mere name needs no look at the records: with it the index alone tells that there are some.
+    bool answered = spec.is_name_only() && !found.empty();
+    for (std::size_t i = 0; i < found.size() && !answered; ++i)
+      source.visit({found[i]}, [&](const RepoDataRecord& record) { answered = answered || source.matches(spec, record); });
+    if (!answered && !(specs.size() == 1 && spec.name == "*")) unanswered.push_back(spec);
+    names.insert(found.begin(), found.end());
+  }
+  if (!unanswered.empty()) throw not_found(source, unanswered);
+
+  std::vector<RepoDataRecord> records;
+  const auto flush = [&] {
+    if (records.empty()) return;
+    put_in_order(source, records);
+    const std::string name = records.front().name;
+    sink(name, records);
+    records.clear();
+  };
+  source.visit({names.begin(), names.end()}, [&](const RepoDataRecord& record) {
+    if (!records.empty() && records.front().name != record.name) flush();
+    if (std::any_of(specs.begin(), specs.end(), [&](const MatchSpec& spec) { return source.matches(spec, record); }))
+      records.push_back(record);
+  });
+  flush();
+}
+
+}  // namespace envtool
