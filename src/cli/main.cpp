@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "command.hpp"
@@ -64,6 +65,14 @@ void refuse_unknown_command(const CLI::App& app, const std::vector<std::string>&
     if (word.starts_with('-')) continue;
     if (std::find(known.begin(), known.end(), word) != known.end()) return;
     Error error("envtool has no command `" + word + "`", ErrorKind::usage);
+    static const std::map<std::string, std::string, std::less<>> other_words = {
+        {"config", "edit ~/.condarc; `envtool info` shows the settings and where each comes from"},
+        {"help", "`envtool --help`, or `envtool COMMAND --help`"},
+        {"doctor", "`envtool list` and `envtool info` say what is there"},
+        {"package", "`envtool env export` and `envtool lock` write an environment down"},
+        {"self-update", "envtool is updated the way it was installed"},
+        {"constructor", "`envtool lock` and `envtool create -f conda-lock.yml` bring an environment elsewhere"}};
+    if (const auto found = other_words.find(word); found != other_words.end()) throw error.hint(found->second);
     if (const auto close = closest_matches(word, known, 1); !close.empty()) error.hint("did you mean `" + close[0] + "`?");
     throw error.hint("`envtool --help` lists the commands");
   }
@@ -90,6 +99,9 @@ int run_main(int argc, char** argv) {
   register_clean(app, context);
   register_lock(app, context);
   register_shell(app, context);
+  register_search(app, context);
+  register_repoquery(app, context);
+  register_why(app, context);
 
   int signal_number = 0;
   int result = 0;

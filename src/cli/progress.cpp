@@ -27,6 +27,18 @@ std::string fitted(std::string text, std::size_t width) {
   return text;
 }
 
+/// `, 0:12 left`; nothing while it cannot be told.
+std::string time_left(std::uint64_t bytes, double speed) {
+  if (bytes == 0 || speed < 1) return "";
+  const double seconds = static_cast<double>(bytes) / speed;
+  if (seconds > 99 * 3600.0) return "";
+  const auto whole = static_cast<unsigned>(seconds) + 1;
+  char text[48];
+  if (whole >= 3600) std::snprintf(text, sizeof text, ", %u:%02u:%02u left", whole / 3600, whole / 60 % 60, whole % 60);
+  else std::snprintf(text, sizeof text, ", %u:%02u left", whole / 60, whole % 60);
+  return text;
+}
+
 void put(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 }  // namespace
 
@@ -40,7 +52,7 @@ TerminalProgress::~TerminalProgress() {
 
 void TerminalProgress::on_start(std::size_t index, const FetchRequest& request) {
   const std::lock_guard guard(mutex_);
-  running_[index] = {escape_control(request.label), 0, request.expected_size};
+  running_[index] = {escape_control(request.label), 0, request.expected_size, std::nullopt};
   draw(false);
 }
 
@@ -48,6 +60,8 @@ void TerminalProgress::on_progress(std::size_t index, std::uint64_t now, std::ui
   const std::lock_guard guard(mutex_);
   auto found = running_.find(index);
   if (found == running_.end()) return;
+  // A resumed transfer starts with what an earlier run received: that is no speed.
+  if (!found->second.from) resumed_bytes_ += *(found->second.from = now);
   found->second.now = now;
   if (total != 0) found->second.total = total;
   draw(false);
@@ -107,6 +121,19 @@ void TerminalProgress::erase_lines() {
   drawn_lines_ = 0;
 }
 
+/// The rate of the last seconds: a moving average, so that a stall shows.
+void TerminalProgress::measure_speed(std::chrono::steady_clock::time_point now, std::uint64_t received) {
+  if (speed_time_ == std::chrono::steady_clock::time_point{}) speed_time_ = started_;
+  const double seconds = std::chrono::duration<double>(now - speed_time_).count();
+  if (seconds < 0.25) return;
+  const double recent = static_cast<double>(received - std::min(received, speed_bytes_)) / seconds;
+  constexpr double memory = 3.0;  // seconds
+  const double weight = speed_ == 0 ? 1 : std::min(1.0, seconds / memory);
+  speed_ += weight * (recent - speed_);
+  speed_time_ = now;
+  speed_bytes_ = received;
+}
+
 void TerminalProgress::draw(bool force) {
   if (style_ != Style::bars || done_) return;
   const auto now = std::chrono::steady_clock::now();
@@ -115,18 +142,21 @@ void TerminalProgress::draw(bool force) {
   last_draw_ = now;
 
   const std::size_t width = std::max<std::size_t>(terminal_width(), 50);
-  const std::size_t bar_width = std::min<std::size_t>(width - 48, 40);
+  // The first line says the most: 18 for its label, 44 for sizes, rate and time.
+  const std::size_t bar_width = std::clamp<std::size_t>(width < 72 ? 0 : width - 64, 8, 40);
+  const std::size_t label_width = std::clamp<std::size_t>(width < 42 + bar_width ? 0 : width - bar_width - 16, 16, 40);
   std::uint64_t received = finished_bytes_;
   for (const auto& [index, transfer] : running_) received += transfer.now;
-  const double seconds = std::max(0.001, std::chrono::duration<double>(now - started_).count());
-  const auto speed = static_cast<std::uint64_t>(static_cast<double>(received) / seconds);
+  const std::uint64_t total = std::max(bytes_, received);
+  measure_speed(now, received - std::min(received, resumed_bytes_));
 
   std::vector<std::string> lines;
   lines.push_back(fitted("Fetching " + std::to_string(finished_) + "/" + std::to_string(packages_), 18) + " " +
-                  bar(received, bytes_, bar_width) + " " + human_size(received) + ", " + human_size(speed) + "/s");
+                  bar(received, total, bar_width) + " " + human_size(received) + " / " + human_size(total) + ", " +
+                  human_size(static_cast<std::uint64_t>(speed_)) + "/s" + time_left(total - received, speed_));
   for (const auto& [index, transfer] : running_) {
     if (lines.size() > shown_transfers) break;
-    lines.push_back("  " + fitted(transfer.label, 16) + " " + bar(transfer.now, transfer.total, bar_width) + " " +
+    lines.push_back("  " + fitted(transfer.label, label_width) + " " + bar(transfer.now, transfer.total, bar_width) + " " +
                     human_size(transfer.now));
   }
   if (!extracting_.empty()) {

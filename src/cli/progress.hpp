@@ -3,6 +3,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "envtool/package_cache/package_cache.hpp"
@@ -32,7 +33,10 @@ class TerminalProgress : public CacheReporter {
   struct Transfer {
     std::string label;
     std::uint64_t now = 0, total = 0;
+    /// What was there before this run.
+    std::optional<std::uint64_t> from;
   };
+  void measure_speed(std::chrono::steady_clock::time_point now, std::uint64_t received);
   void draw(bool force);
   void erase_lines();
 
@@ -42,7 +46,11 @@ class TerminalProgress : public CacheReporter {
   std::mutex mutex_;
   std::map<std::size_t, Transfer> running_;
   std::map<std::string, int> extracting_;
-  std::uint64_t finished_bytes_ = 0;
+  std::uint64_t finished_bytes_ = 0, resumed_bytes_ = 0;
+  /// Bytes per second, and what it was last measured with.
+  double speed_ = 0;
+  std::uint64_t speed_bytes_ = 0;
+  std::chrono::steady_clock::time_point speed_time_{};
   std::size_t finished_ = 0, extracted_ = 0;
   std::size_t drawn_lines_ = 0;
   bool done_ = false;

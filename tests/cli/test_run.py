@@ -39,7 +39,7 @@ class Run(CliTest):
     def test_program_that_is_not_there(self):
         for name in self.both:
             result = self.envtool("run", "-n", name, "no-such-program", code=127)
-            self.assertIn("no-such-program", result.err)
+            self.assertEqual(result.err, "error: cannot run `no-such-program`\n  because no such program is in the environment or on PATH\n")
             result = self.envtool("run", "-n", name, self.prefix(name) / "bin/not-there", code=127)
 
     def test_program_that_cannot_be_run(self):

@@ -131,6 +131,24 @@ class StartFiles(CliTest):
             self.envtool("shell", "deinit", "-s", "bash")
             self.assertEqual(file.read_text(), original)
 
+    def test_words_of_conda(self):
+        """`conda init bash zsh` stands in many a Dockerfile."""
+        self.envtool("init", "bash", "zsh")
+        for name in (".bashrc", ".zshrc"):
+            self.assertIn("envtool initialize", (self.home.path / name).read_text())
+        self.envtool("deinit", "bash", "zsh")
+        self.assertEqual((self.home.path / ".bashrc").read_text().strip(), "")
+        self.envtool("init", "fish", "nosuchshell", code=2)
+        self.assertFalse((self.home.path / ".config/fish/conf.d/envtool.fish").exists())
+
+    def test_link_on_the_path_is_what_the_file_names(self):
+        link = self.home.path / "bin/envtool"
+        link.parent.mkdir()
+        link.symlink_to(support.ENVTOOL)
+        environ = dict(self.environ, PATH=f"{link.parent}:{self.environ['PATH']}")
+        subprocess.run(["envtool", "init", "bash"], env=environ, check=True, capture_output=True)
+        self.assertIn(str(link), (self.home.path / ".bashrc").read_text())
+
     def test_dry_run(self):
         result = self.envtool("shell", "init", "-s", "bash", "--dry-run")
         self.assertIn(".bashrc", result.out)

@@ -45,6 +45,7 @@ class Terminal(CliTest):
             code, shown = self.on_terminal("create", "-y", "-n", "x", "-c", server, "--override-channels", *specs)
         self.assertEqual(code, 0, shown)
         self.assertIn("Fetching", shown)
+        self.assertRegex(shown, r"\d kB / [\d.]+ [kM]B, [\d.]+ [kM]B/s, 0:\d\d left")
         left = self.screen(shown)
         self.assertNotIn("Fetching", left)
         self.assertNotIn("[=", left)

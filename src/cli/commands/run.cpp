@@ -28,6 +28,14 @@ struct RunOptions {
   bool not_captured = false;
 };
 
+/// The program is cut off before parsing, so the parser's own usage line would not show it.
+class RunUsage : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string name) const override {
+    return get_label("Usage") + ": " + name + " [OPTIONS] [--] PROGRAM [ARGUMENTS]...\n";
+  }
+};
+
 bool has_scripts(const ActivationPlan& plan) {
   return std::any_of(plan.steps.begin(), plan.steps.end(),
                      [](const ActivationStep& step) { return step.kind == ActivationStep::Kind::source_script; });
@@ -92,7 +100,10 @@ int run_run(const CommandContext& context, const RunOptions& options) {
       one.steps.push_back(step);
       text += render(one, shell);
     }
-  text += "\nexec \"$@\"\n";
+  // The scripts may have changed PATH, so this shell looks, and says it in our words.
+  text += "\ncommand -v \"$1\" >/dev/null 2>&1 || {\n"
+          "printf 'error: cannot run `%s`\\n  because no such program is in the environment or on PATH\\n' \"$1\" >&2\nexit 127; }\n"
+          "exec \"$@\"\n";
   std::vector<std::string> arguments{shell == Shell::bash ? "bash" : "sh", "-c", text, "envtool-run"};
   arguments.insert(arguments.end(), context.program.begin(), context.program.end());
   exec_process(arguments, environment, folder);
@@ -133,7 +144,8 @@ void register_run(CLI::App& app, CommandContext& context) {
   command->add_flag("--no-activate-scripts", options->no_scripts, "Do not run the environment's activate.d scripts");
   command->add_flag("--no-capture-output,--live-stream,-a,--attach", options->not_captured, "Accepted for conda's sake; nothing is captured");
   command->add_flag("--ignore-pending", options->ignore_pending, "Go on although a change was not finished");
-  command->footer("PROGRAM and everything behind it are taken as they are: envtool run -n NAME PROGRAM [ARGUMENTS]");
+  command->formatter(std::make_shared<RunUsage>());
+  command->footer("PROGRAM and everything behind it are taken as they are: envtool run -n NAME python -m pip list");
   command->callback([&context, options] {
     context.action = [&context, options] { return run_run(context, *options); };
   });

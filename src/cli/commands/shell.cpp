@@ -18,6 +18,8 @@ namespace envtool {
 namespace {
 struct ShellOptions {
   std::string shell;
+  /// `init` and `deinit` take several, as conda does.
+  std::vector<std::string> shells;
   std::string target;
   TargetOptions by_option;
   bool stack = false;
@@ -80,7 +82,11 @@ HookSettings hook_settings(const CommandContext& context, const Settings& settin
   hook.executable = self_path();
   hook.root_prefix = settings.root_prefix;
   if (settings.auto_activate_base && is_environment(Prefix(settings.root_prefix))) hook.auto_activate = "base";
-  (void)context;
+  // A start file outlives upgrades: a link on PATH that leads here is what it should name.
+  if (const auto found = find_program("envtool", context.environment)) {
+    std::error_code none;
+    if (found->starts_with('/') && std::filesystem::equivalent(*found, hook.executable, none)) hook.executable = *found;
+  }
   return hook;
 }
 
@@ -89,9 +95,8 @@ std::string start_file(const CommandContext& context, Shell shell) {
                    context.environment.get("XDG_CONFIG_HOME").value_or(""));
 }
 
-int run_init(const CommandContext& context, const ShellOptions& options, bool remove) {
+int init_one(const CommandContext& context, const ShellOptions& options, Shell shell, bool remove) {
   const Settings settings = load_settings(context);
-  const Shell shell = chosen_shell(context, options.shell);
   const std::string file = start_file(context, shell);
   const std::string before = read_file_if_exists(file, 16 << 20).value_or("");
   const std::string after = remove ? remove_init_block(before, file)
@@ -114,6 +119,14 @@ int run_init(const CommandContext& context, const ShellOptions& options, bool re
   return 0;
 }
 
+int run_init(const CommandContext& context, const ShellOptions& options, bool remove) {
+  std::vector<Shell> shells;  // every name is checked before the first file is touched
+  for (const std::string& name : options.shells) shells.push_back(parse_shell(name));
+  if (shells.empty() || !options.shell.empty()) shells.push_back(chosen_shell(context, options.shell));
+  for (const Shell shell : shells) init_one(context, options, shell, remove);
+  return 0;
+}
+
 using Action = int (*)(const CommandContext&, const ShellOptions&);
 
 std::shared_ptr<ShellOptions> add_shell_command(CLI::App& parent, CommandContext& context, const char* name, const char* text,
@@ -127,10 +140,25 @@ std::shared_ptr<ShellOptions> add_shell_command(CLI::App& parent, CommandContext
   return options;
 }
 
+/// `shell init` and `shell deinit`, also as `init` and `deinit`: conda's words.
+void add_init(CLI::App& parent, CommandContext& context) {
+  CLI::App* init = nullptr;
+  auto init_options = add_shell_command(parent, context, "init", "Put the hook into the shell's start file",
+                                        [](const CommandContext& c, const ShellOptions& o) { return run_init(c, o, false); }, &init);
+  CLI::App* deinit = nullptr;
+  auto deinit_options = add_shell_command(parent, context, "deinit", "Take the hook out of the shell's start file",
+                                          [](const CommandContext& c, const ShellOptions& o) { return run_init(c, o, true); }, &deinit);
+  for (auto& [command, options] : {std::pair{init, init_options}, std::pair{deinit, deinit_options}}) {
+    command->add_flag("-d,--dry-run", options->dry_run, "Only say whether the file would change");
+    command->add_option("shells", options->shells, "Shells; the one of $SHELL when left out");
+  }
+}
+
 /// Without the shell function a child process cannot change its parent: say how to get it.
 void add_unhooked(CLI::App& app, CommandContext& context, const char* name) {
   auto* command = app.add_subcommand(name, std::string(name) + " an environment in this shell (needs the shell hook)");
   command->allow_extras();
+  if (std::string_view(name) == "activate") command->add_option("environment", "Name or path; `base` when left out");
   command->callback([&context, name] {
     context.action = [&context, name]() -> int {
       const Shell shell = chosen_shell(context, "");
@@ -150,14 +178,8 @@ void register_shell(CLI::App& app, CommandContext& context) {
                       print_out(shell_hook(chosen_shell(c, options.shell), hook_settings(c, load_settings(c))));
                       return 0;
                     });
-  CLI::App* init = nullptr;
-  auto init_options = add_shell_command(*shell, context, "init", "Put the hook into the shell's start file",
-                                        [](const CommandContext& c, const ShellOptions& o) { return run_init(c, o, false); }, &init);
-  init->add_flag("-d,--dry-run", init_options->dry_run, "Only say whether the file would change");
-  CLI::App* deinit = nullptr;
-  auto deinit_options = add_shell_command(*shell, context, "deinit", "Take the hook out of the shell's start file",
-                                          [](const CommandContext& c, const ShellOptions& o) { return run_init(c, o, true); }, &deinit);
-  deinit->add_flag("-d,--dry-run", deinit_options->dry_run, "Only say whether the file would change");
+  add_init(*shell, context);
+  add_init(app, context);
   CLI::App* activate = nullptr;
   auto activate_options = add_shell_command(*shell, context, "activate", "Print what activates an environment", run_activate, &activate);
   activate->add_option("environment", activate_options->target, "Name or path; `base` when left out");
