@@ -16,15 +16,28 @@ struct Fetcher::Implementation {
   std::vector<CurlMulti> idle;  // with their open connections, for the next call
 };
 
+// What one call is asked to do.
+struct Fetcher::Job {
+  std::function<std::size_t()> count;  // may grow while the job runs
+  std::function<const FetchRequest&(std::size_t)> request;
+  const std::function<void(std::size_t, FetchResult)>& on_result;
+  std::function<void(std::size_t, const Error&)> on_failure;
+  DownloadReporter* reporter;
+  bool multiplex;
+};
+
 namespace {
 
-// One `fetch_all`: keeps up to `parallel` transfers running until all are done or one fails.
+// Streams at once on connections that multiplex; servers allow 100 or 128.
+constexpr std::size_t most_streams = 64;
+
+// One job: keeps up to `parallel` transfers running until all are done or one fails.
+template <typename Job>
 class Run {
  public:
-  Run(const FetchOptions& options, CurlMulti& multi, std::span<const FetchRequest> requests, DownloadReporter& reporter,
-      const std::function<void(std::size_t, FetchResult)>& on_result, std::stop_token stop)
-      : options_(options), multi_(multi), requests_(requests), reporter_(reporter), on_result_(on_result),
-        stop_(std::move(stop)) {}
+  Run(const FetchOptions& options, CurlMulti& multi, const Job& job, DownloadReporter& reporter, std::stop_token stop)
+      : options_(options), multi_(multi), job_(job), reporter_(reporter), stop_(std::move(stop)),
+        limit_(std::max<std::size_t>(options.parallel, 1)) {}
 
   ~Run() {
     for (auto& transfer : active_) {
@@ -36,7 +49,7 @@ class Run {
   Run& operator=(const Run&) = delete;
 
   void loop() {
-    while (next_ < requests_.size() || !active_.empty() || !waiting_.empty()) {
+    while (next_ < job_.count() || !active_.empty() || !waiting_.empty()) {
       if (stop_.stop_requested()) throw Error("interrupted", ErrorKind::interrupted);
       admit();
       if (!active_.empty()) drive();
@@ -50,16 +63,17 @@ class Run {
   // A retry that is due goes first, then requests in their order.
   void admit() {
     const auto now = Transfer::Clock::now();
-    while (active_.size() < std::max<std::size_t>(options_.parallel, 1)) {
+    while (active_.size() < limit_) {
       TransferPointer transfer;
       const auto due = std::find_if(waiting_.begin(), waiting_.end(),
                                     [&](const TransferPointer& candidate) { return candidate->not_before() <= now; });
       if (due != waiting_.end()) {
         transfer = std::move(*due);
         waiting_.erase(due);
-      } else if (next_ < requests_.size()) {
-        transfer = std::make_unique<Transfer>(next_, requests_[next_], options_, random_);
-        reporter_.on_start(next_, requests_[next_]);
+      } else if (next_ < job_.count()) {
+        const FetchRequest& request = job_.request(next_);
+        transfer = std::make_unique<Transfer>(next_, request, options_, random_);
+        reporter_.on_start(next_, request);
         ++next_;
       } else {
         return;
@@ -70,17 +84,28 @@ class Run {
   }
 
   void start(TransferPointer transfer) {
-    while (transfer->is_local()) {
-      const auto next = transfer->run_local(stop_);
-      if (next != Transfer::Next::start) return dispose(std::move(transfer), next);
+    CURL* handle = nullptr;
+    auto next = Transfer::Next::start;
+    try {
+      while (next == Transfer::Next::start && transfer->is_local()) next = transfer->run_local(stop_);
+      if (next == Transfer::Next::start) handle = transfer->prepare();
+    } catch (const Error& error) {
+      return fail(*transfer, error);
     }
-    CURL* handle = transfer->prepare();
+    if (handle == nullptr) return dispose(std::move(transfer), next);
     if (!multi_) open_multi();
     if (const CURLMcode code = curl_multi_add_handle(multi_.get(), handle); code != CURLM_OK) {
       throw Error("cannot start a transfer", ErrorKind::internal).because(curl_multi_strerror(code));
     }
     active_.push_back(std::move(transfer));
     reported_.push_back(0);
+  }
+
+  // Another request may do without this one, where the caller says so.
+  void fail(const Transfer& transfer, const Error& error) {
+    if (!job_.on_failure || error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::internal) throw;
+    reporter_.on_finish(transfer.index());
+    job_.on_failure(transfer.index(), error);
   }
 
   void open_multi() {
@@ -112,11 +137,23 @@ class Run {
       reported_.erase(reported_.begin() + (place - active_.begin()));
       active_.erase(place);
       any = true;
-      const auto next = transfer->finish(code);
+      if (job_.multiplex && limit_ < most_streams && speaks_http2(handle)) limit_ = most_streams;
+      Transfer::Next next{};
+      try {
+        next = transfer->finish(code);
+      } catch (const Error& error) {
+        fail(*transfer, error);
+        continue;
+      }
       if (next == Transfer::Next::start) start(std::move(transfer));
       else dispose(std::move(transfer), next);
     }
     return any;
+  }
+
+  static bool speaks_http2(CURL* handle) {
+    long version = 0;
+    return curl_easy_getinfo(handle, CURLINFO_HTTP_VERSION, &version) == CURLE_OK && version == CURL_HTTP_VERSION_2_0;
   }
 
   void dispose(TransferPointer transfer, Transfer::Next next) {
@@ -128,7 +165,7 @@ class Run {
     FetchResult result = transfer->take_result();
     if (result.bytes > 0) reporter_.on_progress(transfer->index(), result.bytes, result.bytes);
     reporter_.on_finish(transfer->index());
-    on_result_(transfer->index(), std::move(result));
+    job_.on_result(transfer->index(), std::move(result));
   }
 
   void report_progress() {
@@ -164,10 +201,10 @@ class Run {
   const FetchOptions& options_;
   CurlMulti& multi_;  // made on first use: offline runs never touch libcurl
   std::mt19937_64 random_{std::random_device{}()};
-  std::span<const FetchRequest> requests_;
+  const Job& job_;
   DownloadReporter& reporter_;
-  const std::function<void(std::size_t, FetchResult)>& on_result_;
   std::stop_token stop_;
+  std::size_t limit_;  // of transfers at once
   std::size_t next_ = 0;
   std::vector<TransferPointer> active_;
   std::vector<std::uint64_t> reported_;  // bytes last told, beside `active_`
@@ -192,6 +229,20 @@ FetchResult Fetcher::fetch(const FetchRequest& request, std::stop_token stop) {
 void Fetcher::fetch_all(std::span<const FetchRequest> requests,
                         const std::function<void(std::size_t, FetchResult)>& on_result, DownloadReporter* reporter,
                         std::stop_token stop) {
+  run({[&] { return requests.size(); }, [&](std::size_t i) -> const FetchRequest& { return requests[i]; }, on_result, {},
+       reporter, false}, std::move(stop));
+}
+
+void Fetcher::fetch_growing(std::deque<FetchRequest>& requests,
+                            const std::function<void(std::size_t, FetchResult)>& on_result,
+                            const std::function<void(std::size_t, const Error&)>& on_failure,
+                            DownloadReporter* reporter, std::stop_token stop) {
+  // Appending to a deque leaves its elements where they are.
+  run({[&] { return requests.size(); }, [&](std::size_t i) -> const FetchRequest& { return requests[i]; }, on_result,
+       on_failure, reporter, true}, std::move(stop));
+}
+
+void Fetcher::run(const Job& job, std::stop_token stop) {
   CurlMulti multi;
   {
     const std::lock_guard lock(implementation_->mutex);
@@ -202,7 +253,7 @@ void Fetcher::fetch_all(std::span<const FetchRequest> requests,
   }
   DownloadReporter silent;
   {
-    Run run(implementation_->options, multi, requests, reporter != nullptr ? *reporter : silent, on_result, std::move(stop));
+    Run<Job> run(implementation_->options, multi, job, job.reporter != nullptr ? *job.reporter : silent, std::move(stop));
     run.loop();
   }
   if (!multi) return;

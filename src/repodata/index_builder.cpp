@@ -171,6 +171,7 @@ void IndexBuilder::forget(Section section) {
 struct IndexBuilder::Kept {
   std::string file_name;
   bool conda = false;
+  bool revision3 = false;
   std::size_t begin = 0, end = 0;
   std::size_t order = 0;
 
@@ -200,15 +201,18 @@ std::vector<IndexBuilder::Kept> IndexBuilder::surviving_records(const Bucket& bu
       record.file_name.append(bucket.name).append("-").append(version).append("-").append(build).append(extension_of(flags));
     }
     record.conda = (flags & flag_conda) != 0;
+    record.revision3 = reference.section == Section::revision3;
     record.begin = reference.offset;
     record.end = behind;
     record.order = i;
     if (!std::binary_search(removed.begin(), removed.end(), record.file_name)) kept.push_back(std::move(record));
   }
-  // The one to keep of each stem comes first: `.conda` before `.tar.bz2`, later before earlier.
+  // The one to keep of each stem comes first: `.conda` before `.tar.bz2`, what a newer revision of the
+  // format says of it before what older ones say (CEP 48), later before earlier.
   std::sort(kept.begin(), kept.end(), [](const Kept& a, const Kept& b) {
     if (const int order = a.stem().compare(b.stem()); order != 0) return order < 0;
     if (a.conda != b.conda) return a.conda;
+    if (a.revision3 != b.revision3) return a.revision3;
     return a.order > b.order;
   });
   kept.erase(std::unique(kept.begin(), kept.end(), [](const Kept& a, const Kept& b) { return a.stem() == b.stem(); }), kept.end());
@@ -228,6 +232,15 @@ std::string IndexBuilder::encode_block(const Bucket& bucket, const std::vector<K
   put_number(block, kept.size());
   for (const Kept& record : kept) block.append(bucket.records, record.begin, record.end - record.begin);
   return block;
+}
+
+IndexBuilder::Block IndexBuilder::take_block(std::string_view name) {
+  std::sort(removed_.begin(), removed_.end());
+  const auto found = buckets_.find(std::string(name));
+  if (found == buckets_.end()) return {};
+  const auto kept = surviving_records(*found->second, removed_);
+  if (kept.empty()) return {};
+  return {encode_block(*found->second, kept), static_cast<std::uint32_t>(kept.size())};
 }
 
 void IndexBuilder::write(int file, const std::string& path, const IndexSource& source) {

@@ -43,6 +43,14 @@ class IndexBuilder {
   /// the archive's format the `.conda` is kept. Throws `Error` naming `path`.
   void write(int file, const std::string& path, const IndexSource& source);
 
+  /// The records of one name.
+  struct Block {
+    std::string bytes;  ///< for `decode_block`
+    std::uint32_t record_count = 0;
+  };
+  /// All records of a name alone; the builder may not be used afterwards.
+  Block take_block(std::string_view name);
+
  private:
   struct Reference {
     std::uint32_t offset;  // in `records`
@@ -72,7 +80,6 @@ class IndexBuilder {
   std::vector<std::string> removed_;
   std::unordered_map<std::string, std::unique_ptr<Bucket>> buckets_;
   Bucket* last_ = nullptr;
-  std::vector<std::uint32_t> numbers_;  // scratch
 };
 
 }  // namespace envtool

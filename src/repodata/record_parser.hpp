@@ -33,6 +33,8 @@ struct RepoDataInfo {
   std::string base_url;            ///< CEP 15, absolute or relative
   std::string relation_base;       ///< CEP 42
   std::string relation_overrides;  ///< CEP 42
+  std::string shards_base_url;     ///< CEP 16, absolute or relative
+  std::string created_at;          ///< CEP 16, ISO 8601
   std::optional<std::int64_t> repodata_version;
 };
 

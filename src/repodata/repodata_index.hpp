@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include "envtool/records/package_record.hpp"
 #include "index_builder.hpp"
 #include "index_format.hpp"
+#include "record_block.hpp"
 
 namespace envtool {
 
@@ -30,13 +30,8 @@ class RepoDataIndex {
   std::size_t size() const { return header_.name_count; }
   std::string_view name(std::size_t position) const;
 
-  /// What is the same for all records of a subdir.
-  struct Place {
-    std::string channel;     ///< URL without subdir
-    std::string package_url; ///< what file names are appended to, with a slash
-    std::string subdir;
-  };
-  using Filter = std::function<bool(const RepoDataRecord&)>;
+  using Place = RecordPlace;
+  using Filter = RecordBlockFilter;
   /// The records of a name that the filter (if any) keeps, ordered by file name; empty for a name that
   /// is not there. The names that they depend on are added to `dependencies`. Throws `DamagedIndex`.
   std::vector<RepoDataRecord> records(std::string_view name, const Place& place, const Filter& filter = {},

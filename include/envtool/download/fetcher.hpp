@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -97,8 +98,18 @@ class Fetcher {
                  const std::function<void(std::size_t, FetchResult)>& on_result,
                  DownloadReporter* reporter = nullptr, std::stop_token stop = {});
 
+  /// Like `fetch_all`, for many small things that lead to further ones: `on_result` may append to
+  /// `requests`. Where the server speaks HTTP/2 many more than `parallel` run at once, over one
+  /// connection. With `on_failure` a request that fails for good stops the rest only if that throws.
+  void fetch_growing(std::deque<FetchRequest>& requests,
+                     const std::function<void(std::size_t, FetchResult)>& on_result,
+                     const std::function<void(std::size_t, const Error&)>& on_failure = {},
+                     DownloadReporter* reporter = nullptr, std::stop_token stop = {});
+
  private:
   struct Implementation;
+  struct Job;
+  void run(const Job& job, std::stop_token stop);
   std::unique_ptr<Implementation> implementation_;
 };
 
