@@ -76,6 +76,10 @@ void register_run(CLI::App& app, CommandContext& context);
 void register_clean(CLI::App& app, CommandContext& context);
 void register_lock(CLI::App& app, CommandContext& context);
 void register_shell(CLI::App& app, CommandContext& context);
+void register_search(CLI::App& app, CommandContext& context);
+void register_repoquery(CLI::App& app, CommandContext& context);
+/// `why` and `why-not`.
+void register_why(CLI::App& app, CommandContext& context);
 
 /// Cuts the program of `envtool run [OPTIONS] [--] PROGRAM ...` off the command line, so that no
 /// option of it is taken for ours, and gives what is left.
