@@ -135,7 +135,7 @@ PresenceReason explain_presence(const AppInputs& inputs, const Prefix& prefix, c
   reason.any_requested = !requested.empty();
   reason.is_virtual = name.starts_with("__");
   if (reason.is_virtual) {
-    for (const PackageRecord& offered : virtual_packages(Platform::current(), inputs.environment))
+    for (const PackageRecord& offered : virtual_packages(Platform::current(), inputs.settings, inputs.environment))
       if (offered.name == name)
         reason.offered = offered.version + (offered.build.empty() || offered.build == "0" ? "" : " " + offered.build);
   } else {

@@ -105,11 +105,12 @@ std::vector<RepoDataRecord> solve_wishes(const AppInputs& inputs, const std::vec
 
   SolveRequest request;
   request.candidates = &reachable.index();
-  request.virtual_packages = virtual_packages(platform, inputs.environment);
+  request.virtual_packages = virtual_packages(platform, inputs.settings, inputs.environment);
   request.specs = std::move(specs);
   request.pins = wishes.pins;
   request.installed = wishes.installed;
   request.options.dependencies = wishes.dependencies;
+  set_release_cutoffs(request.options, inputs.settings, reachable.channels(), inputs.environment);
   switch (inputs.settings.channel_priority) {
     case ChannelPrioritySetting::strict: request.options.channel_priority = ChannelPriority::strict; break;
     case ChannelPrioritySetting::flexible: request.options.channel_priority = ChannelPriority::flexible; break;

@@ -1,6 +1,12 @@
 #include "envtool/app/sources.hpp"
 
+#include <algorithm>
+
+#include "envtool/os/clock.hpp"
 #include "envtool/os/files.hpp"
+#include "envtool/settings/machine_profile.hpp"
+#include "envtool/specs/string_matcher.hpp"
+#include "envtool/virtual_packages/stated_facts.hpp"
 #include "envtool/virtual_packages/virtual_packages.hpp"
 
 namespace envtool {
@@ -41,11 +47,53 @@ RepoDataOptions repodata_options(const Settings& settings) {
   return options;
 }
 
-std::vector<PackageRecord> virtual_packages(const Platform& platform, const EnvSnapshot& environment) {
-  HostFacts facts;
-  if (platform == Platform::current()) facts = detect_host_facts(environment);
+namespace {
+constexpr std::uint64_t profile_limit = 1 << 20;
+
+/// A path that may end in `#name`; a file whose own name has a `#` is meant as it is.
+std::pair<std::string, std::string> split_profile_name(const std::string& text) {
+  const auto hash = text.rfind('#');
+  if (hash == std::string::npos || exists(text)) return {text, ""};
+  return {text.substr(0, hash), text.substr(hash + 1)};
+}
+
+HostFacts stated_facts(const std::string& file, const Platform& platform, const AssumedVersions& assumed) {
+  const auto [path, name] = split_profile_name(file);
+  const auto profiles = parse_machine_profiles(read_file(path, profile_limit), path);
+  std::vector<StatedPackage> packages;
+  for (const MachineProfile::Entry& entry : select_machine_profile(profiles, name, platform.str(), path).packages)
+    packages.push_back({entry.name, entry.value, entry.where});
+  return facts_of_statement(packages, platform, assumed);
+}
+}  // namespace
+
+std::vector<PackageRecord> virtual_packages(const Platform& platform, const Settings& settings,
+                                            const EnvSnapshot& environment) {
   // Another platform's machine cannot be asked: what present packages need is assumed.
-  return derive_virtual_packages(facts, platform, environment, AssumedVersions::for_locking());
+  const AssumedVersions assumed = AssumedVersions::for_locking();
+  HostFacts facts;
+  if (!settings.virtual_packages.empty()) facts = stated_facts(settings.virtual_packages, platform, assumed);
+  else if (platform == Platform::current()) facts = detect_host_facts(environment);
+  return derive_virtual_packages(facts, platform, environment, assumed);
+}
+
+void set_release_cutoffs(SolveOptions& options, const Settings& settings, const std::vector<Channel>& channels,
+                         const EnvSnapshot& environment) {
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()).count();
+  const auto moment = static_cast<std::uint64_t>(std::max<std::int64_t>(milliseconds, 1));
+  options.exclude_newer_ms = settings.exclude_newer.resolve(moment);
+  for (const auto& [name, cutoff] : settings.exclude_newer_packages) options.exclude_newer_packages[name] = cutoff.resolve(moment);
+  ChannelConfig config = settings.channel_config;
+  config.home = environment.home;
+  config.working_directory = environment.working_directory;
+  for (const auto& [pattern, cutoff] : settings.exclude_newer_channels) {
+    const bool is_glob = pattern.find('*') != std::string::npos;
+    const std::vector<Channel> named = is_glob ? std::vector<Channel>{} : Channel::resolve(pattern, config);
+    for (std::size_t i = 0; i < channels.size(); ++i)
+      if (is_glob ? matches_glob(pattern, channels[i].name) || matches_glob(pattern, channels[i].base_url.str())
+                  : std::find(named.begin(), named.end(), channels[i]) != named.end())
+        options.exclude_newer_channels[static_cast<std::uint32_t>(i)] = cutoff.resolve(moment);
+  }
 }
 
 }  // namespace envtool

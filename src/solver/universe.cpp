@@ -32,7 +32,8 @@ void for_each_atom(Condition& condition, Function&& function) {
 bool only_version_and_build(const MatchSpec& spec) {
   return !spec.name_matcher && !spec.build_number && spec.channel.empty() && spec.subdir.empty() &&
          !spec.md5 && !spec.sha256 && spec.url.empty() && spec.fn.empty() && !spec.license &&
-         !spec.license_family && !spec.features && spec.track_features.empty() && spec.flags.empty();
+         !spec.license_family && !spec.features && spec.track_features.empty() && spec.flags.empty() &&
+         !spec.size && !spec.timestamp;
 }
 
 std::uint64_t effective_timestamp(const PackageRecord& record) {
@@ -261,7 +262,8 @@ Exclusion Universe::exclusion(const Draft& draft, const Name& name, std::uint32_
     if (is_frozen(name.text)) return Exclusion::frozen;
     if (options.channel_priority == ChannelPriority::strict && draft.channel > best_channel)
       return Exclusion::channel_priority;
-    if (options.exclude_newer_ms != 0 && effective_timestamp(*draft.record) > options.exclude_newer_ms)
+    if (const std::uint64_t limit = options.date_limit(name.text, draft.channel);
+        limit != 0 && effective_timestamp(*draft.record) > limit)
       return Exclusion::too_new;
   }
   const auto& version = name.versions[draft.version];

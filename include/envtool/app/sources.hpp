@@ -16,8 +16,14 @@ FetchOptions fetch_options(const Settings& settings, const EnvSnapshot& environm
 /// How channel records are looked up with these settings.
 RepoDataOptions repodata_options(const Settings& settings);
 
-/// What the platform's machine offers (CEP 30): asked of this machine when it is one of that
-/// platform, else sensible defaults; `CONDA_OVERRIDE_*` variables count in both cases.
-std::vector<PackageRecord> virtual_packages(const Platform& platform, const EnvSnapshot& environment);
+/// What the platform's machine offers (CEP 30): what the machine profile of the settings says; else asked
+/// of this machine when it is one of that platform, else sensible defaults. `CONDA_OVERRIDE_*` variables
+/// come before all of these. Throws `Error` (invalid_input) for a profile that cannot be used.
+std::vector<PackageRecord> virtual_packages(const Platform& platform, const Settings& settings,
+                                            const EnvSnapshot& environment);
+
+/// The release cutoffs of the settings, as of now, for a solve from these channels.
+void set_release_cutoffs(SolveOptions& options, const Settings& settings, const std::vector<Channel>& channels,
+                         const EnvSnapshot& environment);
 
 }  // namespace envtool

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -33,6 +34,17 @@ struct SolveOptions {
   /// Records indexed (CEP 47) or else built after this moment do not count; milliseconds since the
   /// epoch, 0: no limit. Installed packages stay whatever their age.
   std::uint64_t exclude_newer_ms = 0;
+  /// The same for single names, and for channels by their number in the index: a name's comes before a
+  /// channel's, a channel's before the one for all.
+  std::map<std::string, std::uint64_t, std::less<>> exclude_newer_packages;
+  std::map<std::uint32_t, std::uint64_t> exclude_newer_channels;
+
+  /// The limit that holds for a package of a channel; 0: none.
+  std::uint64_t date_limit(std::string_view name, std::uint32_t channel) const {
+    if (const auto found = exclude_newer_packages.find(name); found != exclude_newer_packages.end()) return found->second;
+    if (const auto found = exclude_newer_channels.find(channel); found != exclude_newer_channels.end()) return found->second;
+    return exclude_newer_ms;
+  }
 };
 
 /// What is in the environment and what may happen to it.

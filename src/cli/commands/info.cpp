@@ -17,7 +17,7 @@ int run_info(const CommandContext& context) {
   const Platform platform = Platform::current();
   RequestOptions none;
   const auto channels = select_channels(none, {}, false, settings, context.environment);
-  const auto packages = virtual_packages(platform, context.environment);
+  const auto packages = virtual_packages(platform, settings, context.environment);
   const std::string active = context.environment.get("CONDA_PREFIX").value_or("");
   if (context.global.json) {
     nlohmann::ordered_json document;
