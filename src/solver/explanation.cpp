@@ -6,11 +6,65 @@
 #include "envtool/base/text.hpp"
 #include "narrowing.hpp"
 #include "reason_tree.hpp"
+#include "spec_texts.hpp"
+#include "suggestions.hpp"
 #include "universe.hpp"
 #include "version_list.hpp"
 
 namespace envtool::solving {
 namespace {
+
+/// The neighbours of a version that does not exist, when the shortened list may not show them.
+std::string nearest(const Name& name, const VersionSpec& spec) {
+  const Version* wanted = spec.exact() != nullptr ? spec.exact() : spec.prefix();
+  if (wanted == nullptr || name.versions.size() <= 4) return {};
+  const Version* above = nullptr;
+  const Version* below = nullptr;
+  for (const Version& version : name.versions)  // highest first
+    if (version > *wanted) above = &version;
+    else if (below == nullptr) below = &version;
+  if (above == nullptr || below == nullptr) return {};
+  return "; the nearest are " + below->str() + " and " + above->str();
+}
+
+/// What there is of a package that has nothing for the spec.
+std::string what_there_is(Universe& universe, NameId name, const MatchSpec& spec) {
+  const Name& owner = universe.name(name);
+  const Bits all(owner.count, true);
+  const std::string versions = version_list(universe, name, all);
+  MatchSpec version_only = MatchSpec::from_name(spec.name);
+  version_only.version = spec.version;
+  const Bits of_version = universe.matching(universe.intern_spec(version_only));
+  if (of_version.none())
+    return "there " + std::string(owner.versions.size() == 1 ? "is " : "are ") + versions + nearest(owner, spec.version);
+  MatchSpec with_channel = version_only;
+  with_channel.channel = spec.channel;
+  with_channel.channel_urls = spec.channel_urls;
+  if (!spec.channel.empty() && universe.matching(universe.intern_spec(with_channel)).none()) {
+    const auto& channels = universe.request().candidates->channels();
+    std::vector<std::string> having;
+    of_version.for_each([&](std::size_t local) {
+      const std::uint32_t channel = universe.candidate(owner.first + static_cast<CandidateId>(local)).channel;
+      if (channel < channels.size()) having.push_back(channels[channel]);
+    });
+    const std::string list = all_of(having);
+    return list.empty() ? "no other channel of the request has it" : "it is only in " + list;
+  }
+  const std::string found = version_list(universe, name, of_version);
+  MatchSpec without_digests = spec;
+  without_digests.md5.reset();
+  without_digests.sha256.reset();
+  if (!(without_digests == spec) && !universe.matching(universe.intern_spec(without_digests)).none())
+    return "there is " + found + ", with another checksum";
+  std::vector<std::string> builds;
+  of_version.for_each([&](std::size_t local) {
+    builds.push_back(universe.candidate(owner.first + static_cast<CandidateId>(local)).record->build);
+  });
+  std::sort(builds.begin(), builds.end());
+  builds.erase(std::unique(builds.begin(), builds.end()), builds.end());
+  const bool one = builds.size() == 1;
+  return found + (found.find(',') == std::string::npos ? " has the build" : " have the build") + (one ? " " : "s ") + all_of(std::move(builds));
+}
 
 /// Requested specs that nothing in the channels answers.
 std::vector<MissingPackage> find_missing(const SolveRequest& request) {
@@ -21,17 +75,23 @@ std::vector<MissingPackage> find_missing(const SolveRequest& request) {
     if (!spec.when.empty() || spec.name.starts_with("__")) continue;
     const NameId name = universe.intern_name(spec.name);
     universe.load(name);
-    MissingPackage entry{spec_text(spec), {}, {}};
+    MissingPackage entry;
+    entry.spec = spec_text(spec);
+    entry.name = spec.name;
     if (universe.name(name).count == 0) {
       if (names.empty()) names = request.known_names ? request.known_names() : request.candidates->names();
       entry.closest = closest_matches(spec.name, names);
+      // The channel may have the name for another date or platform.
+      std::erase(entry.closest, spec.name);
       missing.push_back(std::move(entry));
     } else if (universe.matching(universe.intern_spec(spec)).none()) {
-      entry.available = version_list(universe, name, Bits(universe.name(name).count, true));
+      entry.available = what_there_is(universe, name, spec);
       missing.push_back(std::move(entry));
     }
   }
   std::sort(missing.begin(), missing.end(), [](const auto& a, const auto& b) { return a.spec < b.spec; });
+  missing.erase(std::unique(missing.begin(), missing.end(), [](const auto& a, const auto& b) { return a.spec == b.spec; }),
+                missing.end());
   return missing;
 }
 
@@ -148,6 +208,7 @@ Unsolvable find_reasons(const SolveRequest& request) {
   result.missing = find_missing(request);
   if (!result.missing.empty()) {
     result.kind = Unsolvable::Kind::packages_not_found;
+    result.suggestions = find_suggestions(request, result.missing);
     return result;
   }
   const SolveRequest core = smallest_unsolvable(request);
@@ -155,18 +216,7 @@ Unsolvable find_reasons(const SolveRequest& request) {
   for (const auto& spec : core.specs) result.conflicting_specs.push_back(spec_text(spec));
   for (const auto& pin : core.pins) result.conflicting_pins.push_back(spec_text(pin));
   result.conflicting_frozen = core.installed.freeze;
-
-  // Restrictions that are not wishes for a package can be in the way as well.
-  SolveRequest relaxed = core;
-  if (core.options.exclude_newer_ms != 0) {
-    relaxed.options.exclude_newer_ms = 0;
-    result.solvable_without_date_limit = find_solution(relaxed, nullptr).has_value();
-    relaxed.options = core.options;
-  }
-  if (core.options.channel_priority == ChannelPriority::strict && core.candidates->channels().size() > 1) {
-    relaxed.options.channel_priority = ChannelPriority::flexible;
-    result.solvable_with_flexible_channels = find_solution(relaxed, nullptr).has_value();
-  }
+  result.suggestions = find_suggestions(request, core, result.reasons);
   return result;
 }
 

@@ -1,9 +1,13 @@
 #include "reason_tree.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <functional>
 #include <map>
 
+#include "condition.hpp"
+#include "envtool/base/error.hpp"
+#include "spec_texts.hpp"
 #include "version_list.hpp"
 
 namespace envtool::solving {
@@ -18,42 +22,64 @@ constexpr std::size_t max_nodes = 80;
 
 bool is_virtual(std::string_view name) { return name.starts_with("__"); }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-/// Numbers inside texts by value: `3.9` before `3.10`.
-bool natural_less(std::string_view a, std::string_view b) {
-  std::size_t i = 0, k = 0;
-  while (i < a.size() && k < b.size()) {
-    if (is_digit(a[i]) && is_digit(b[k])) {
-      std::size_t i_end = i, k_end = k;
-      while (i_end < a.size() && is_digit(a[i_end])) ++i_end;
-      while (k_end < b.size() && is_digit(b[k_end])) ++k_end;
-      if (i_end - i != k_end - k) return i_end - i < k_end - k;
-      const int order = a.substr(i, i_end - i).compare(b.substr(k, k_end - k));
-      if (order != 0) return order < 0;
-      i = i_end;
-      k = k_end;
-    } else {
-      if (a[i] != b[k]) return a[i] < b[k];
-      ++i;
-      ++k;
-    }
-  }
-  return a.size() - i < b.size() - k;
-}
-
 /// Builds of a package for another operating system.
 bool names_operating_system(std::string_view virtual_name) {
   return virtual_name == "__win" || virtual_name == "__unix" || virtual_name == "__linux" || virtual_name == "__osx";
 }
 
-std::string exclusion_text(Exclusion exclusion) {
+/// What a virtual package stands for, to say that the machine is something else.
+std::string_view operating_system(std::string_view virtual_name) {
+  return virtual_name == "__win" ? "Windows" : virtual_name == "__osx" ? "macOS" : virtual_name == "__linux" ? "Linux" : "Unix";
+}
+
+/// Inside of the quotes that the renderer puts.
+std::string unquoted(std::string text) {
+  return text.size() >= 2 ? text.substr(1, text.size() - 2) : text;
+}
+
+std::string day(std::uint64_t milliseconds) {
+  const std::time_t seconds = static_cast<std::time_t>(milliseconds / 1000);
+  std::tm parts{};
+  char text[32];
+  if (gmtime_r(&seconds, &parts) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%d", &parts) == 0) return {};
+  return text;
+}
+
+}  // namespace
+
+std::string ReasonTree::exclusion_text(NameId name, Exclusion exclusion, const Bits& candidates) const {
+  const Name& owner = universe_.name(name);
+  const SolveRequest& request = universe_.request();
   switch (exclusion) {
-    case Exclusion::frozen: return "another build of it is installed and must stay";
-    case Exclusion::removed: return "it is to be removed";
-    case Exclusion::channel_priority: return "a channel of higher priority has the package too";
-    case Exclusion::too_new: return "newer than the date limit";
-    case Exclusion::pin:
+    case Exclusion::frozen: {
+      const auto* installed = universe_.installed(owner.text);
+      if (installed == nullptr) return "the installed one must stay";
+      bool same_version = false;
+      candidates.for_each([&](std::size_t local) {
+        same_version = same_version || universe_.candidate(owner.first + static_cast<CandidateId>(local)).record->version == installed->version;
+      });
+      return installed->name + " " + installed->version + (same_version ? " " + installed->build : "") + " is installed and must stay";
+    }
+    case Exclusion::removed: return "`" + owner.text + "` is to be removed";
+    case Exclusion::channel_priority: {
+      std::uint32_t first = no_id;
+      for (const auto& entry : request.candidates->find(owner.text)) first = std::min(first, entry.channel);
+      const auto& channels = request.candidates->channels();
+      return first < channels.size() ? "the channel `" + channels[first] + "` has the package too and comes first (strict channel priority)"
+                                     : "a channel of higher priority has the package too";
+    }
+    case Exclusion::too_new: {
+      std::uint64_t limit = 0;
+      candidates.for_each([&](std::size_t local) {
+        limit = std::max(limit, request.options.date_limit(owner.text, universe_.candidate(owner.first + static_cast<CandidateId>(local)).channel));
+      });
+      return "newer than the date limit, " + day(limit);
+    }
+    case Exclusion::pin: {
+      std::vector<std::string> pins;
+      for (const auto* pin : universe_.pins(owner.text)) pins.push_back(spec_text(*pin));
+      return all_of(pins) + (pins.size() == 1 ? " is pinned" : " are pinned");
+    }
     case Exclusion::request:
     case Exclusion::invalid:
     case Exclusion::none: break;
@@ -61,31 +87,20 @@ std::string exclusion_text(Exclusion exclusion) {
   return {};
 }
 
-}  // namespace
-
-std::string spec_text(const MatchSpec& spec) {
-  MatchSpec plain = MatchSpec::from_name(spec.name);
-  plain.version = spec.version;
-  plain.build = spec.build;
-  return plain == spec ? spec.dependency_str() : spec.str();
-}
-
-std::string either_of(std::vector<std::string> texts) {
-  std::sort(texts.begin(), texts.end(), natural_less);
-  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
-  const std::vector<std::string>& distinct = texts;
-  constexpr std::size_t shown = 4;
-  std::string result;
-  for (std::size_t i = 0; i < distinct.size(); ++i) {
-    const bool last = i + 1 == distinct.size();
-    if (distinct.size() > shown && i >= 2 && !last) {
-      if (i == 2) result += ", ...";
-      continue;
+/// The first dependency that is no spec.
+std::string ReasonTree::unreadable_text(const RepoDataRecord& record) const {
+  for (const auto* list : {&record.depends, &record.constrains})
+    for (const auto& text : *list) {
+      try {
+        const MatchSpec spec = MatchSpec::parse(text);
+        if (!spec.when.empty()) parse_condition(spec.when);
+        if (!spec.name_matcher && spec.name != "*") continue;
+      } catch (const Error&) {
+        // This is it.
+      }
+      return text;
     }
-    if (i > 0) result += last ? " or " : ", ";
-    result += "`" + distinct[i] + "`";
-  }
-  return result;
+  return {};
 }
 
 ReasonTree::ReasonTree(Universe& universe, const Narrowing& narrowing)
@@ -120,35 +135,54 @@ std::string ReasonTree::package_text(NameId name, const Bits& candidates) const 
   return versions.empty() ? text : text + " " + versions;
 }
 
+ReasonTree::Demand ReasonTree::demand(CandidateId id, NameId about) {
+  universe_.expand(id);
+  Demand result{{}, Bits(universe_.name(about).count, true), false};
+  std::string bare;
+  for (const auto* list : {&universe_.candidate(id).depends, &universe_.candidate(id).constrains})
+    for (const SpecId spec : *list) {
+      if (universe_.spec(spec).name != about) continue;
+      if (!universe_.spec(spec).condition) {
+        result.accepted &= universe_.matching(spec);
+        result.always = true;
+      }
+      std::string text = spec_text(universe_.spec(spec).match);
+      if (universe_.spec(spec).match.is_name_only()) bare = std::move(text);
+      else if (std::find(result.texts.begin(), result.texts.end(), text) == result.texts.end()) result.texts.push_back(std::move(text));
+    }
+  result.texts = intersected_ranges(std::move(result.texts));
+  // The bare name says nothing beside the others.
+  if (result.texts.empty() && !bare.empty()) result.texts.push_back(std::move(bare));
+  return result;
+}
+
+/// What at least one of the holders accepts.
+Bits ReasonTree::accepted_by(NameId speaker, const Bits& holders, NameId about) {
+  Bits accepted(universe_.name(about).count);
+  holders.for_each([&](std::size_t local) {
+    accepted |= demand(universe_.name(speaker).first + static_cast<CandidateId>(local), about).accepted;
+  });
+  return accepted;
+}
+
 /// True when the candidate would be a way out: it says nothing about the other name, or accepts
 /// one of those that its siblings refuse.
 bool ReasonTree::bears(CandidateId id, NameId about, const Bits& refused) {
-  universe_.expand(id);
-  Bits accepted(refused.size(), true);
-  bool speaks = false;
-  for (const auto* list : {&universe_.candidate(id).depends, &universe_.candidate(id).constrains})
-    for (const SpecId spec : *list)
-      if (universe_.spec(spec).name == about && !universe_.spec(spec).condition) {
-        accepted &= universe_.matching(spec);
-        speaks = true;
-      }
-  return !speaks || accepted.intersects(refused);
+  const Demand own = demand(id, about);
+  return !own.always || own.accepted.intersects(refused);
 }
 
 /// What the holders say about the other name.
 std::string ReasonTree::specs_text(NameId speaker, const Bits& holders, NameId about) {
-  std::vector<std::string> texts;
+  std::vector<std::string> single, several;
   holders.for_each([&](std::size_t local) {
-    const CandidateId id = universe_.name(speaker).first + static_cast<CandidateId>(local);
-    universe_.expand(id);
-    for (const auto* list : {&universe_.candidate(id).depends, &universe_.candidate(id).constrains})
-      for (const SpecId spec : *list)
-        if (universe_.spec(spec).name == about) texts.push_back(spec_text(universe_.spec(spec).match));
+    Demand own = demand(universe_.name(speaker).first + static_cast<CandidateId>(local), about);
+    if (own.texts.size() == 1) single.push_back(std::move(own.texts[0]));
+    else if (!own.texts.empty()) several.push_back(unquoted(all_of(std::move(own.texts))));
   });
-  std::string text = either_of(std::move(texts));
-  // The renderer puts the quotes.
-  if (text.size() >= 2) text = text.substr(1, text.size() - 2);
-  return text;
+  single = merged_ranges(std::move(single));
+  single.insert(single.end(), several.begin(), several.end());
+  return unquoted(either_of(std::move(single)));
 }
 
 /// The node that says that the user, a pin's owner or a frozen package wants the name.
@@ -221,7 +255,7 @@ void ReasonTree::explain_escapes(NameId speaker, NameId about, std::uint32_t tim
   if (in_full && later != 0) statement(parent, speaker, later);
   if (escapes.none()) return;
   ++escape_level_;
-  explain_set(node, speaker, escapes);
+  explain_set(node, speaker, escapes, Refusals::tell_many);
   --escape_level_;
 }
 
@@ -237,11 +271,11 @@ std::string ReasonTree::refusal(NameId speaker, NameId about, std::uint32_t time
 }
 
 /// Tells for candidates that are out why they are, those of one reason together.
-void ReasonTree::explain_set(std::size_t parent, NameId name, const Bits& candidates) {
+void ReasonTree::explain_set(std::size_t parent, NameId name, const Bits& candidates, Refusals refusals) {
   if (depth_ >= max_depth || nodes_.size() > max_nodes) return;
   ++depth_;
   const Name& owner = universe_.name(name);
-  std::map<NameId, std::pair<Bits, std::vector<SpecId>>> by_demand;
+  std::map<NameId, Bits> by_demand;
   std::map<NameId, std::pair<Bits, std::uint32_t>> by_refusal;
   std::map<Exclusion, Bits> by_exclusion;
   Bits unreadable(owner.count);
@@ -249,12 +283,9 @@ void ReasonTree::explain_set(std::size_t parent, NameId name, const Bits& candid
     const CandidateId id = owner.first + static_cast<CandidateId>(local);
     const Cause& cause = narrowing_.cause(id);
     switch (cause.kind) {
-      case Cause::Kind::dependency: {
-        auto& [holders, specs] = by_demand.try_emplace(universe_.spec(cause.id).name, Bits(owner.count), std::vector<SpecId>{}).first->second;
-        holders.set(local);
-        if (std::find(specs.begin(), specs.end(), cause.id) == specs.end()) specs.push_back(cause.id);
+      case Cause::Kind::dependency:
+        by_demand.try_emplace(universe_.spec(cause.id).name, Bits(owner.count)).first->second.set(local);
         break;
-      }
       case Cause::Kind::refused: {
         auto& [refused, time] = by_refusal.try_emplace(cause.id, Bits(owner.count), cause.time).first->second;
         refused.set(local);
@@ -272,54 +303,64 @@ void ReasonTree::explain_set(std::size_t parent, NameId name, const Bits& candid
   // A build for another system is no news when other builds of those versions are told of anyway.
   if (by_demand.size() + by_refusal.size() + by_exclusion.size() > 1)
     std::erase_if(by_demand, [&](const auto& entry) { return names_operating_system(universe_.name(entry.first).text); });
-  for (const auto& [about, demand] : by_demand) explain_demand(parent, name, demand.first, demand.second);
+  for (const auto& [about, holders] : by_demand) explain_demand(parent, name, holders, about);
+  const bool all = refusals == Refusals::tell_all || !by_demand.empty() || !by_exclusion.empty() || by_refusal.size() > 2;
+  std::map<NameId, std::string> details;
+  for (const auto& [speaker, refused] : by_refusal) details[speaker] = refusal(speaker, name, refused.second);
   for (const auto& [speaker, refused] : by_refusal) {
-    const std::string detail = refusal(speaker, name, refused.second);
     // When the refusal is this very branch, it has just been said.
-    if (detail.empty() || narrowing_.needed_by(name) == speaker) continue;
-    if (by_demand.empty() && by_exclusion.empty() && by_refusal.size() <= 2) continue;
+    if (!all || details[speaker].empty() || (refusals == Refusals::tell_many && narrowing_.needed_by(name) == speaker)) continue;
     ConflictReason reason;
     reason.kind = Kind::excluded;
     reason.package = package_text(name, refused.first);
-    reason.detail = detail;
+    reason.detail = details[speaker];
     add(parent, std::move(reason));
+  }
+  // Two that face each other: one says what the other does.
+  if (!all && by_refusal.size() == 2) {
+    const auto& [one, one_refused] = *by_refusal.begin();
+    const auto& [other, other_refused] = *by_refusal.rbegin();
+    for (const auto& [speaker, time, opponent] : {std::tuple(one, one_refused.second, other), std::tuple(other, other_refused.second, one)}) {
+      ConflictReason& said = nodes_[statement(speaker, name, time)].reason;
+      if ((said.kind != Kind::needs && said.kind != Kind::forbids) || !said.detail.empty() || details[opponent].empty()) continue;
+      said.detail = details[opponent];
+      break;
+    }
   }
   for (const auto& [exclusion, excluded] : by_exclusion) {
     ConflictReason reason;
     reason.kind = Kind::excluded;
     reason.package = package_text(name, excluded);
-    reason.detail = exclusion_text(exclusion);
-    if (exclusion == Exclusion::pin) {
-      std::vector<std::string> pins;
-      for (const auto* pin : universe_.pins(owner.text)) pins.push_back(spec_text(*pin));
-      reason.detail = either_of(std::move(pins)) + " is pinned";
-    }
+    reason.detail = exclusion_text(name, exclusion, excluded);
     add(parent, std::move(reason));
   }
   if (!unreadable.none()) {
     ConflictReason reason;
     reason.kind = Kind::invalid;
     reason.package = package_text(name, unreadable);
+    unreadable.for_each([&](std::size_t local) {
+      if (reason.spec.empty()) reason.spec = unreadable_text(*universe_.candidate(owner.first + static_cast<CandidateId>(local)).record);
+    });
     add(parent, std::move(reason));
   }
   --depth_;
 }
 
 /// `name 1.0, 1.1 needs x >=2`, and why nothing answers that.
-void ReasonTree::explain_demand(std::size_t parent, NameId name, const Bits& holders, const std::vector<SpecId>& specs) {
-  const NameId about = universe_.spec(specs.front()).name;
+void ReasonTree::explain_demand(std::size_t parent, NameId name, const Bits& holders, NameId about) {
   const Name& wanted = universe_.name(about);
-  std::vector<std::string> texts;
-  Bits answering(wanted.count);
-  for (const SpecId spec : specs) {
-    texts.push_back(spec_text(universe_.spec(spec).match));
-    answering |= universe_.matching(spec);
-  }
+  std::vector<SpecId> specs;
+  holders.for_each([&](std::size_t local) {
+    const CandidateId id = universe_.name(name).first + static_cast<CandidateId>(local);
+    universe_.expand(id);
+    for (const SpecId spec : universe_.candidate(id).depends)
+      if (universe_.spec(spec).name == about && std::find(specs.begin(), specs.end(), spec) == specs.end()) specs.push_back(spec);
+  });
+  const Bits answering = accepted_by(name, holders, about);
   ConflictReason reason;
   reason.kind = Kind::needs;
   reason.package = package_text(name, holders);
-  reason.spec = either_of(texts);
-  reason.spec = reason.spec.substr(1, reason.spec.size() - 2);
+  reason.spec = specs_text(name, holders, about);
   const bool nothing = answering.none();
   // One single refusal fits into the same line.
   NameId speaker = no_id;
@@ -337,25 +378,38 @@ void ReasonTree::explain_demand(std::size_t parent, NameId name, const Bits& hol
     return;
   }
   const std::size_t node = add(parent, std::move(reason));
-  if (nothing) add(node, absence(about));
-  else explain_set(node, about, answering);
+  if (nothing) add(node, absence(about, specs));
+  else explain_set(node, about, answering, Refusals::tell_all);
 }
 
 /// Why nothing answers a demand on that name.
-ConflictReason ReasonTree::absence(NameId name) const {
+ConflictReason ReasonTree::absence(NameId name, const std::vector<SpecId>& specs) {
   const Name& wanted = universe_.name(name);
   ConflictReason why;
   why.spec = wanted.text;
   if (is_virtual(wanted.text)) {
     why.kind = Kind::missing_virtual;
     const auto* offered = universe_.virtual_package(wanted.text);
-    why.detail = offered == nullptr ? "this machine has no `" + wanted.text + "`" : "this machine has " + offered->version +
-                                      (offered->build == "0" ? "" : " " + offered->build);
+    if (offered == nullptr)
+      why.detail = names_operating_system(wanted.text) ? "this is not " + std::string(operating_system(wanted.text))
+                   : wanted.text == "__cuda"           ? "this machine has no `__cuda` (no NVIDIA driver was found)"
+                                                       : "this machine has no `" + wanted.text + "`";
+    else
+      why.detail = "this machine has " + (wanted.text == "__archspec" ? offered->build : offered->version);
   } else if (wanted.count == 0) {
     why.kind = Kind::not_found;
   } else {
     why.kind = Kind::no_version;
-    why.detail = "available: " + version_list(universe_, name, Bits(wanted.count, true));
+    const Bits all(wanted.count, true);
+    // Is it the version, or is it the build?
+    bool version_fits = false;
+    for (const SpecId spec : specs) {
+      MatchSpec version_only = MatchSpec::from_name(wanted.text);
+      version_only.version = universe_.spec(spec).match.version;
+      version_fits = version_fits || !universe_.matching(universe_.intern_spec(version_only)).none();
+    }
+    why.detail = (version_fits ? "no build of it is like that (there is " : "there is only ") + package_text(name, all) +
+                 (version_fits ? ")" : "");
   }
   return why;
 }
@@ -381,14 +435,21 @@ std::vector<ConflictReason> ReasonTree::build() {
     const SpecId spec = narrowing_.cause(universe_.root()).id;
     const NameId name = universe_.spec(spec).name;
     const std::size_t node = wish_node(name);
-    if (universe_.matching(spec).none()) add(node, absence(name));
-    else explain_set(node, name, universe_.matching(spec));
+    if (universe_.matching(spec).none()) add(node, absence(name, {spec}));
+    else explain_set(node, name, universe_.matching(spec), Refusals::tell_all);
     return to_reason(0).causes;
   }
   const std::size_t node = branch(failed);
   Bits candidates(universe_.name(failed).count, true);
-  explain_set(node, failed, candidates);
-  if (universe_.name(failed).count == 0) add(node, absence(failed));
+  if (universe_.name(failed).count == 0) add(node, absence(failed, {}));
+  // What is out by itself is of interest only where it would answer the demand.
+  const NameId parent = narrowing_.needed_by(failed);
+  if (parent != no_id) {
+    const Bits accepted = accepted_by(parent, alive_at(parent, narrowing_.certain_since(failed)), failed);
+    for (std::uint32_t i = 0; i < universe_.name(failed).count; ++i)
+      if (!accepted.test(i) && narrowing_.cause(universe_.name(failed).first + i).kind == Cause::Kind::excluded) candidates.reset(i);
+  }
+  explain_set(node, failed, candidates, Refusals::tell_many);
   return to_reason(0).causes;
 }
 

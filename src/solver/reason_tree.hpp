@@ -31,14 +31,26 @@ class ReasonTree {
   std::size_t wish_node(NameId name);
   std::size_t statement(NameId speaker, NameId about, std::uint32_t time);
   void explain_escapes(NameId speaker, NameId about, std::uint32_t time, std::size_t node);
-  void explain_set(std::size_t parent, NameId name, const Bits& candidates);
-  void explain_demand(std::size_t parent, NameId name, const Bits& holders, const std::vector<SpecId>& specs);
+  /// What an explanation of candidates leaves unsaid.
+  enum class Refusals { tell_many, tell_all };
+  void explain_set(std::size_t parent, NameId name, const Bits& candidates, Refusals refusals);
+  void explain_demand(std::size_t parent, NameId name, const Bits& holders, NameId about);
+  /// What one candidate says about a name: its specs and what they accept together.
+  struct Demand {
+    std::vector<std::string> texts;
+    Bits accepted;
+    bool always = false;  ///< not only on a condition
+  };
+  Demand demand(CandidateId id, NameId about);
+  Bits accepted_by(NameId speaker, const Bits& holders, NameId about);
+  std::string exclusion_text(NameId name, Exclusion exclusion, const Bits& candidates) const;
+  std::string unreadable_text(const RepoDataRecord& record) const;
   std::string refusal(NameId speaker, NameId about, std::uint32_t time);
   Bits alive_at(NameId name, std::uint32_t time) const;
   bool bears(CandidateId id, NameId about, const Bits& refused);
   std::string package_text(NameId name, const Bits& candidates) const;
   std::string specs_text(NameId speaker, const Bits& holders, NameId about);
-  ConflictReason absence(NameId name) const;
+  ConflictReason absence(NameId name, const std::vector<SpecId>& specs);
   ConflictReason to_reason(std::size_t node) const;
 
   Universe& universe_;
@@ -49,11 +61,5 @@ class ReasonTree {
   int depth_ = 0;
   int escape_level_ = 0;
 };
-
-/// As a person would write it: `numpy 1.26.*`, with brackets only where they are needed.
-std::string spec_text(const MatchSpec& spec);
-
-/// `` `a`, `b` or `c` `` without repetitions, shortened when there are many.
-std::string either_of(std::vector<std::string> texts);
 
 }  // namespace envtool::solving

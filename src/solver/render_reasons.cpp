@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <set>
+
 #include "envtool/solver/unsolvable.hpp"
 
 #include "envtool/base/text.hpp"
@@ -19,8 +22,8 @@ std::string line_of(const ConflictReason& reason) {
     case Kind::not_found: return "no channel has this package";
     case Kind::no_version: return "no channel has such a version or build";
     case Kind::missing_virtual: return "the machine does not offer it";
-    case Kind::excluded: return package + " is out";
-    case Kind::invalid: return package + " has dependencies that cannot be understood";
+    case Kind::excluded: return package + " cannot be used";
+    case Kind::invalid: return package + " has a dependency that cannot be understood" + (reason.spec.empty() ? "" : ": " + quoted(reason.spec));
     case Kind::chosen: return "with " + package;
   }
   return {};
@@ -30,9 +33,35 @@ std::string whole_line(const ConflictReason& reason) {
   const std::string line = line_of(reason);
   if (reason.detail.empty()) return line;
   const std::string detail = escape_control(reason.detail);
-  if (reason.kind == Kind::missing_virtual) return detail;
-  if (reason.kind == Kind::no_version) return line + " (" + detail + ")";
+  if (reason.kind == Kind::missing_virtual || reason.kind == Kind::no_version) return detail;
+  if (reason.kind == Kind::excluded && detail.starts_with("but ")) return line + ": " + detail.substr(4);
   return line + (detail.starts_with("but ") ? ", " : ": ") + detail;
+}
+
+/// The opponents that other lines name: `but X needs ...`.
+void add_cited(const std::vector<ConflictReason>& reasons, std::set<std::string>& cited) {
+  for (const auto& reason : reasons) {
+    if (reason.detail.starts_with("but ")) cited.insert(reason.detail.substr(4));
+    add_cited(reason.causes, cited);
+  }
+}
+
+/// Without the wishes that the headline names and whose only statement another line cites.
+std::vector<ConflictReason> without_repetition(std::vector<ConflictReason> reasons) {
+  std::set<std::string> cited;
+  add_cited(reasons, cited);
+  std::vector<ConflictReason> kept;
+  for (auto& reason : reasons) {
+    if (reason.kind == Kind::requested) {
+      const bool was_leaf = reason.causes.empty();
+      std::erase_if(reason.causes, [&](const ConflictReason& cause) {
+        return cause.causes.empty() && cause.detail.empty() && cited.count(line_of(cause)) != 0;
+      });
+      if (reason.causes.empty() && (!was_leaf || cited.count(line_of(reason)) != 0)) continue;
+    }
+    kept.push_back(std::move(reason));
+  }
+  return kept;
 }
 
 /// A plain absence, which needs no line of its own.
@@ -85,42 +114,107 @@ class Drawing {
 
 }  // namespace
 
+std::string_view kind_name(ConflictReason::Kind kind) {
+  switch (kind) {
+    case Kind::requested: return "requested";
+    case Kind::frozen: return "frozen";
+    case Kind::needs: return "needs";
+    case Kind::forbids: return "forbids";
+    case Kind::not_found: return "not_found";
+    case Kind::no_version: return "no_version";
+    case Kind::missing_virtual: return "missing_virtual";
+    case Kind::excluded: return "excluded";
+    case Kind::invalid: return "invalid";
+    case Kind::chosen: return "chosen";
+  }
+  return {};
+}
+
+std::string_view kind_name(Suggestion::Kind kind) {
+  switch (kind) {
+    case Suggestion::Kind::loosen_spec: return "loosen_spec";
+    case Suggestion::Kind::drop_spec: return "drop_spec";
+    case Suggestion::Kind::loosen_pin: return "loosen_pin";
+    case Suggestion::Kind::unfreeze: return "unfreeze";
+    case Suggestion::Kind::flexible_channels: return "flexible_channels";
+    case Suggestion::Kind::use_channel: return "use_channel";
+    case Suggestion::Kind::lift_date_limit: return "lift_date_limit";
+    case Suggestion::Kind::assume_virtual: return "assume_virtual";
+    case Suggestion::Kind::other_name: return "other_name";
+    case Suggestion::Kind::other_platform: return "other_platform";
+  }
+  return {};
+}
+
+std::string headline(const Unsolvable& unsolvable) {
+  std::vector<std::string> specs;
+  if (unsolvable.kind == Unsolvable::Kind::packages_not_found)
+    for (const auto& missing : unsolvable.missing) specs.push_back(quoted(missing.spec));
+  else
+    for (const auto& spec : unsolvable.conflicting_specs) specs.push_back(quoted(spec));
+  if (specs.empty()) {
+    std::vector<std::string> parts;
+    for (const auto& pin : unsolvable.conflicting_pins) parts.push_back("the pin " + quoted(pin));
+    for (const auto& name : unsolvable.conflicting_frozen) parts.push_back("the installed " + quoted(name) + ", which must stay,");
+    std::string text;
+    for (std::size_t i = 0; i < parts.size() && i < 4; ++i) text += (i == 0 ? "" : " and ") + parts[i];
+    return text + (parts.size() > 1 ? " contradict each other" : " cannot be had");
+  }
+  std::string list;
+  constexpr std::size_t shown = 4;
+  const std::size_t named = specs.size() <= shown ? specs.size() : shown - 1;
+  for (std::size_t i = 0; i < named; ++i)
+    list += (i == 0 ? "" : i + 1 == specs.size() ? " and " : ", ") + specs[i];
+  if (named < specs.size()) list += " and " + std::to_string(specs.size() - named) + " more";
+  if (unsolvable.kind == Unsolvable::Kind::packages_not_found) return "no channel has " + list;
+  if (specs.size() > 1) return list + " cannot be installed together";
+  if (!unsolvable.conflicting_pins.empty())
+    list += " cannot be installed with the pin";
+  else if (!unsolvable.conflicting_frozen.empty())
+    list += " cannot be installed while installed packages must stay as they are";
+  else
+    list += " cannot be installed";
+  if (!unsolvable.conflicting_pins.empty())
+    for (std::size_t i = 0; i < unsolvable.conflicting_pins.size(); ++i)
+      list += (i == 0 ? " " : " and ") + quoted(unsolvable.conflicting_pins[i]);
+  return list;
+}
+
 std::string explain(const Unsolvable& unsolvable) {
-  std::string text;
   if (unsolvable.kind == Unsolvable::Kind::packages_not_found) {
-    text = "no channel has";
+    std::string text;
     for (const auto& missing : unsolvable.missing) {
-      text += "\n  - " + quoted(missing.spec);
-      if (!missing.available.empty()) text += ", available: " + missing.available;
+      const bool listed = unsolvable.missing.size() > 1;
+      if (!text.empty()) text += "\n";
+      if (listed) text += quoted(missing.spec) + ": ";
+      if (!missing.available.empty()) {
+        text += escape_control(missing.available);
+        continue;
+      }
+      text += missing.spec == missing.name || listed ? "there is no package of that name"
+                                                     : "there is no package " + quoted(missing.name);
       for (std::size_t i = 0; i < missing.closest.size(); ++i)
-        text += (i == 0 ? ", did you mean " : i + 1 == missing.closest.size() ? " or " : ", ") +
+        text += (i == 0 ? "; did you mean " : i + 1 == missing.closest.size() ? " or " : ", ") +
                 quoted(missing.closest[i]) + (i + 1 == missing.closest.size() ? "?" : "");
     }
     return text;
   }
-  const std::size_t wishes = unsolvable.conflicting_specs.size() + unsolvable.conflicting_pins.size() +
-                             unsolvable.conflicting_frozen.size();
-  if (wishes == 1 && unsolvable.conflicting_specs.size() == 1) {
-    text = quoted(unsolvable.conflicting_specs.front()) + " cannot be installed";
-    std::vector<ConflictReason> reasons;
-    for (const auto& reason : unsolvable.reasons) {
-      // The head says that it is requested.
-      if (reason.kind == Kind::requested) reasons.insert(reasons.end(), reason.causes.begin(), reason.causes.end());
-      else reasons.push_back(reason);
-    }
-    if (reasons.size() == 1 && ends_here(reasons.front())) {
-      text += ": " + whole_line(reasons.front());
-    } else {
-      text += ":";
-      text += Drawing().draw(reasons);
-    }
-  } else {
-    text = "the wishes contradict each other:";
-    text += Drawing().draw(unsolvable.reasons);
+  const std::vector<ConflictReason> told = without_repetition(unsolvable.reasons);
+  const auto requested = std::count_if(told.begin(), told.end(), [](const auto& reason) { return reason.kind == Kind::requested; });
+  if (told.size() > 1 && std::all_of(told.begin(), told.end(), [](const auto& reason) {
+        return reason.kind == Kind::requested && reason.causes.empty();
+      }))
+    return told.size() == 2 ? "no package answers both" : "no package answers all of them";
+  std::vector<ConflictReason> reasons;
+  for (const auto& reason : told) {
+    // The headline says that it is requested.
+    if (requested == 1 && reason.kind == Kind::requested) reasons.insert(reasons.end(), reason.causes.begin(), reason.causes.end());
+    else reasons.push_back(reason);
   }
-  if (unsolvable.solvable_without_date_limit) text += "\nwithout the limit on dates there is a solution";
-  if (unsolvable.solvable_with_flexible_channels)
-    text += "\nwith the channel priority `flexible` there is a solution";
+  const std::string tree = Drawing().draw(reasons);
+  // A single line needs no drawing.
+  const std::string text = tree.empty() ? tree : tree.substr(1);
+  if (text.find('\n') == std::string::npos && text.starts_with("└─ ")) return text.substr(std::string_view("└─ ").size());
   return text;
 }
 

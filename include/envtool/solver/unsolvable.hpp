@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace envtool {
@@ -33,10 +34,37 @@ struct ConflictReason {
 /// A wish that no record of the channels answers.
 struct MissingPackage {
   std::string spec;
+  /// The package's name.
+  std::string name;
   /// Unknown name: names that are spelled alike, best first.
   std::vector<std::string> closest;
-  /// Known name: the versions that there are (`1.20, 1.21, ..., 1.26`).
+  /// Known name: what there is of it, as a sentence (`there are 1.20, 1.21, ..., 1.26`).
   std::string available;
+};
+
+/// A change to the request with which there is a solution: it was tried by solving.
+struct Suggestion {
+  enum class Kind {
+    loosen_spec,        ///< `replacement` in place of the requested `spec`
+    drop_spec,          ///< the request without `spec`
+    loosen_pin,         ///< without the pin `spec`, or with `replacement` in its place
+    unfreeze,           ///< let the installed package `spec` change; all of them when it is `*`
+    flexible_channels,  ///< with the channel priority `flexible`
+    use_channel,        ///< `replacement` (`channel::name`) in addition or in place of `spec`
+    lift_date_limit,    ///< without the date limit, or with the limit `replacement` (ISO 8601 day)
+    assume_virtual,     ///< on a machine that has the virtual package `replacement` (`__glibc=2.34`)
+    other_name,         ///< `replacement`, which is spelled alike, in place of `spec`
+    other_platform      ///< the package `spec` exists for the platform `replacement`
+  };
+  Kind kind = Kind::drop_spec;
+  std::string spec;
+  std::string replacement;
+  /// What would be installed then, of the packages in question: `numpy 1.26.4`.
+  std::vector<std::string> outcome;
+  /// False when it settles the conflict that is explained, but there is another one in the request.
+  bool complete = true;
+  /// The whole as a sentence without a full stop.
+  std::string text;
 };
 
 /// The reasons why a request has no solution.
@@ -52,12 +80,19 @@ struct Unsolvable {
   std::vector<ConflictReason> reasons;
   /// A smallest set of wishes in conflict: without any one of them there is a solution.
   std::vector<std::string> conflicting_specs, conflicting_pins, conflicting_frozen;
-  /// What else would give a solution.
-  bool solvable_without_date_limit = false;
-  bool solvable_with_flexible_channels = false;
+  /// What would give a solution, the smallest changes first.
+  std::vector<Suggestion> suggestions;
 };
 
-/// The reasons as a tree of plain text (UTF-8 line drawing), without a trailing newline.
+/// `requested`, `needs`, ...: for structured output.
+std::string_view kind_name(ConflictReason::Kind kind);
+std::string_view kind_name(Suggestion::Kind kind);
+
+/// What is the matter, in one line: `` `a` and `b` cannot be installed together ``.
+std::string headline(const Unsolvable& unsolvable);
+
+/// The reasons, to be read below the headline: a sentence, a list, or a tree of plain text (UTF-8
+/// line drawing); without a trailing newline.
 std::string explain(const Unsolvable& unsolvable);
 
 }  // namespace envtool

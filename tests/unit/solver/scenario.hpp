@@ -16,13 +16,21 @@ class Scenario {
  public:
   Scenario() { index_.add_channel("main"); }
 
-  std::uint32_t channel(const std::string& name) { return index_.add_channel(name); }
+  std::uint32_t channel(const std::string& name) {
+    channels_.push_back(name);
+    return index_.add_channel(name);
+  }
+  /// Another name for the first channel, before anything is added to it.
+  std::uint32_t rename_main(const std::string& name) {
+    channels_.front() = name;
+    return 0;
+  }
 
   /// Adds `name version [build]` to a channel; the record can be changed further.
   RepoDataRecord& add(std::string_view what, std::vector<std::string> depends = {},
                       std::vector<std::string> constrains = {}, std::uint32_t channel = 0) {
     RepoDataRecord& record = make(what, std::move(depends), std::move(constrains));
-    record.channel = "https://example.org/" + index_.channels()[channel];
+    record.channel = "https://example.org/" + channels_[channel];
     record.url = record.channel + "/linux-64/" + record.fn;
     pending_.emplace_back(&record, channel);
     return record;
@@ -71,6 +79,12 @@ class Scenario {
     return unsolvable == nullptr ? "" : explain(*unsolvable);
   }
 
+  /// All channels and their packages into an index of one's own.
+  void fill(CandidateIndex& index) const {
+    for (const auto& name : channels_) index.add_channel(name);
+    for (const auto& [record, channel] : pending_) index.add(*record, channel);
+  }
+
   SolveRequest request;
 
  private:
@@ -94,6 +108,7 @@ class Scenario {
   std::deque<RepoDataRecord> records_;
   std::vector<std::pair<const RepoDataRecord*, std::uint32_t>> pending_;
   CandidateIndex index_;
+  std::vector<std::string> channels_ = {"main"};
 };
 
 }  // namespace envtool::test
