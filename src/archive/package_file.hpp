@@ -25,6 +25,8 @@ class PackageFile {
   const std::string& path() const { return path_; }
   Kind kind() const { return kind_; }
   std::uint64_t size() const { return size_; }
+  /// The open file, for calls that only look.
+  int descriptor() const { return fd_.get(); }
   /// Fills the whole buffer from this place. Throws `Error` when the file ends before.
   void read(std::uint64_t offset, void* buffer, std::size_t size) const;
   std::string read(FileRange range) const;
