@@ -99,7 +99,8 @@ InstallResult apply_to_prefix(PrefixLock& lock, const LinkPlan& plan, const Envi
   result.compiled = builder.compiled();
   ApplyResult applied = finish_change(prefix, journal, options, false, plan.python_changes ? &result.compiled : nullptr);
   result.saved = std::move(applied.saved);
-  result.linked_packages = plan.packages.size();
+  result.linked_packages = static_cast<std::size_t>(
+      std::count_if(plan.packages.begin(), plan.packages.end(), [](const PlannedPackage& package) { return !package.is_foreign; }));
   result.unlinked_packages = plan.unlinked.size();
   result.files = plan.files.size();
   result.removed = plan.removals.size();

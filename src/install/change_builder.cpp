@@ -349,9 +349,13 @@ void ChangeBuilder::settle_old_files() {
 void ChangeBuilder::stage_metadata() {
   const std::string old_history = read_file_if_exists(prefix_.history_file()).value_or("");
   for (const MetadataFile& file :
-       metadata_files(plan_, change_, staged_, compiled_, old_history, read_generation(prefix_) + 1)) {
+       metadata_files(plan_, change_, staged_, compiled_, RevisionStore::load(prefix_), old_history, read_generation(prefix_) + 1)) {
     Step step;
     step.path = file.path;
+    if (file.is_removed) {
+      remove_metadata(step.path);
+      continue;
+    }
     step.slot = next_slot();
     write_new_file(slot_path(step.slot), file.content);
     step.content = sha256(file.content).hex();
@@ -360,15 +364,17 @@ void ChangeBuilder::stage_metadata() {
     step.old = Step::Old::drop_always;
     metadata_.push_back(std::move(step));
   }
-  for (const std::string& name : plan_.removed_records) {
-    Step step;
-    step.kind = Step::Kind::remove;
-    step.path = "conda-meta/" + name;
-    step.before = root_.look(step.path);
-    step.slot = slots_++;
-    step.old = Step::Old::drop_always;
-    removed_records_.push_back(std::move(step));
-  }
+  for (const std::string& name : plan_.removed_records) remove_metadata("conda-meta/" + name);
+}
+
+void ChangeBuilder::remove_metadata(const std::string& path) {
+  Step step;
+  step.kind = Step::Kind::remove;
+  step.path = path;
+  step.before = root_.look(path);
+  step.slot = slots_++;
+  step.old = Step::Old::drop_always;
+  removed_records_.push_back(std::move(step));
 }
 
 /// The order of the steps. What stands in the way goes first, everything else that goes comes after

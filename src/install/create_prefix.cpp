@@ -223,8 +223,9 @@ class Builder {
   }
 
   void write_metadata() {
-    for (const MetadataFile& file : metadata_files(plan_, change_, staged_, compiled_, "", 1))
-      write_new_file(folder_ + "/" + file.path, file.content);
+    if (change_.state) make_directories(folder_ + "/conda-meta/.envtool/revisions");
+    for (const MetadataFile& file : metadata_files(plan_, change_, staged_, compiled_, RevisionStore(), "", 1))
+      if (!file.is_removed) write_new_file(folder_ + "/" + file.path, file.content);
     result_.linked_packages = plan_.packages.size();
   }
 

@@ -6,7 +6,6 @@
 
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
-#include "envtool/os/clock.hpp"
 
 namespace envtool::detail {
 
@@ -46,28 +45,35 @@ std::vector<PrefixRecord> finished_records(const LinkPlan& plan, const std::vect
   return records;
 }
 
-std::string history_text(const LinkPlan& plan, const EnvironmentChange& change, const std::string& old_history) {
+RevisionFiles revision_files(const LinkPlan& plan, const EnvironmentChange& change, const RevisionStore& revisions,
+                             const std::string& old_history) {
+  if (change.amends) return change.state ? amend_revision(revisions, *change.state) : RevisionFiles();
   HistoryEntry entry = change.history;
-  if (entry.time.empty()) entry.time = format_history_time(now());
   entry.linked.clear();
   entry.unlinked.clear();
-  for (const PlannedPackage& package : plan.packages) entry.linked.push_back(history_line(package.record));
+  for (const PlannedPackage& package : plan.packages)
+    if (!package.is_foreign) entry.linked.push_back(history_line(package.record));
   for (const PrefixRecord& record : plan.unlinked) entry.unlinked.push_back(history_line(record));
-  std::string text = old_history;
-  if (!text.empty() && text.back() != '\n') text += '\n';
-  return text + render(entry);
+  return add_revision(revisions, old_history, std::move(entry), change.found ? &*change.found : nullptr,
+                      change.state ? &*change.state : nullptr);
 }
 }  // namespace
 
 std::vector<MetadataFile> metadata_files(const LinkPlan& plan, const EnvironmentChange& change,
                                          const std::vector<StagedFile>& staged, const std::vector<char>& compiled,
-                                         const std::string& old_history, std::uint64_t generation) {
+                                         const RevisionStore& revisions, const std::string& old_history,
+                                         std::uint64_t generation) {
   std::vector<MetadataFile> files;
-  for (const PrefixRecord& record : finished_records(plan, staged, compiled))
-    files.push_back({"conda-meta/" + record.file_name(), to_json(record)});
+  const std::vector<PrefixRecord> records = finished_records(plan, staged, compiled);
+  for (std::size_t i = 0; i < records.size(); ++i)
+    if (!plan.packages[i].is_foreign) files.push_back({"conda-meta/" + records[i].file_name(), to_json(records[i])});
   for (const PrefixRecord& record : plan.rewritten_records) files.push_back({"conda-meta/" + record.file_name(), to_json(record)});
-  if (change.variables) files.push_back({"conda-meta/state", render_state(*change.variables)});
-  files.push_back({"conda-meta/history", history_text(plan, change, old_history)});
+  if (change.removes_variables) files.push_back({"conda-meta/state", "", true});
+  else if (change.variables) files.push_back({"conda-meta/state", render_state(*change.variables)});
+  if (change.pinned) files.push_back({"conda-meta/pinned", change.pinned->value_or(""), !change.pinned->has_value()});
+  RevisionFiles history = revision_files(plan, change, revisions, old_history);
+  for (auto& [path, content] : history.files) files.push_back({path, std::move(content)});
+  if (history.history) files.push_back({"conda-meta/history", std::move(*history.history)});
   files.push_back({std::string(generation_file), std::to_string(generation) + "\n"});
   return files;
 }

@@ -12,13 +12,16 @@ namespace envtool::detail {
 struct MetadataFile {
   std::string path;  ///< relative to the prefix
   std::string content;
+  bool is_removed = false;  ///< the file goes instead
 };
 
 /// The records, the history, the state: what conda-meta has after the change. `staged` belongs to `plan.files`,
-/// `compiled` to `plan.compile` (1: the byte code is there or will be).
+/// `compiled` to `plan.compile` (1: the byte code is there or will be); `revisions` and `old_history` are what
+/// there is before the change.
 std::vector<MetadataFile> metadata_files(const LinkPlan& plan, const EnvironmentChange& change,
                                          const std::vector<StagedFile>& staged, const std::vector<char>& compiled,
-                                         const std::string& old_history, std::uint64_t generation);
+                                         const RevisionStore& revisions, const std::string& old_history,
+                                         std::uint64_t generation);
 
 /// The number in `conda-meta/.envtool/generation`, 0 when there is none.
 std::uint64_t read_generation(const Prefix& prefix);

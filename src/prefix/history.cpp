@@ -91,6 +91,8 @@ void read_comment(std::string_view line, HistoryEntry& entry) {
   const auto words = split_whitespace(key);
   if (key == "cmd") {
     for (std::string_view word : split_whitespace(value)) entry.command.emplace_back(word);
+  } else if (key == "note") {
+    entry.note = std::string(value);
   } else if (words.size() == 2 && words[1] == "version") {
     entry.tool = std::string(words[0]);
     entry.tool_version = std::string(value);
@@ -183,6 +185,7 @@ std::string render(const HistoryEntry& entry) {
     text += "# cmd: " + escape_control(redact(join(entry.command, " "))) + "\n";
     text += "# " + escape_control(entry.tool) + " version: " + escape_control(entry.tool_version) + "\n";
   }
+  if (!entry.note.empty()) text += "# note: " + escape_control(entry.note) + "\n";
   std::vector<std::string> unlinked = entry.unlinked, linked = entry.linked;
   std::sort(unlinked.begin(), unlinked.end());
   std::sort(linked.begin(), linked.end());

@@ -17,6 +17,7 @@
 #include "envtool/package_cache/package_cache.hpp"
 #include "envtool/prefix/history.hpp"
 #include "envtool/prefix/prefix.hpp"
+#include "envtool/prefix/revision.hpp"
 #include "envtool/transaction/link_plan.hpp"
 
 namespace envtool {
@@ -71,6 +72,15 @@ struct EnvironmentChange {
   HistoryEntry history;
   /// Variables to write to `conda-meta/state`; absent: the file stays as it is.
   std::optional<EnvironmentVariables> variables;
+  /// `conda-meta/state` goes.
+  bool removes_variables = false;
+  /// The new text of `conda-meta/pinned`, or nothing in it: the file goes. Absent: it stays as it is.
+  std::optional<std::optional<std::string>> pinned;
+  /// What was found before the change and what is there after it: written with the history, so that the
+  /// change can be undone. Absent: only the history is written.
+  std::optional<EnvironmentState> found, state;
+  /// No revision of its own: `state` completes the last one.
+  bool amends = false;
 };
 
 /// What was done.

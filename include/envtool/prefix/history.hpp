@@ -27,6 +27,8 @@ struct HistoryEntry {
   std::vector<std::string> update_specs;
   std::vector<std::string> remove_specs;
   std::vector<std::string> neutered_specs;
+  /// A remark of envtool's, which other tools pass over.
+  std::string note;
 };
 
 /// What was done to an environment, oldest first.

@@ -61,6 +61,8 @@ struct PlannedPackage {
   PrefixRecord record;
   std::string extracted_directory;
   std::vector<EntryPoint> entry_points;
+  /// Files that come back from elsewhere (a pip package): conda-meta says nothing of them.
+  bool is_foreign = false;
 };
 
 /// A path that belongs to an installed package, as the package's record describes it.
