@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "envtool/base/error.hpp"
 #include "envtool/install/installer.hpp"
 #include "envtool/os/log.hpp"
+#include "exchange_paths.hpp"
 #include "metadata.hpp"
 #include "parallel.hpp"
 #include "prefix_root.hpp"
@@ -33,21 +33,6 @@ bool is_empty_folder(const std::string& path) {
   throw Error("something is already where the environment should go", ErrorKind::prefix_exists)
       .at(prefix)
       .hint("remove it, or choose another name");
-}
-
-/// Swaps two folders in one step; where the file system cannot, the second goes to `aside` first.
-void exchange_paths(const std::string& from, const std::string& to, const std::string& aside) {
-  if (system_call("install.exchange",
-                  [&] { return renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE); }) == 0)
-    return;
-  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) fail_errno("cannot put the environment in its place", to, errno);
-  rename_path(to, aside);
-  try {
-    rename_path(from, to);
-  } catch (const Error&) {
-    rename_path(aside, to);
-    throw;
-  }
 }
 
 /// Builds an environment in a folder of its own, beside its place.

@@ -10,6 +10,7 @@
 #include "envtool/base/error.hpp"
 #include "envtool/os/log.hpp"
 #include "metadata.hpp"
+#include "move_mark.hpp"
 #include "system_call.hpp"
 
 namespace envtool {
@@ -103,6 +104,7 @@ RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options
   const std::string folder = prefix.transaction_directory();
   RecoverResult result;
   if (!surely_exists(folder)) return result;
+  if (recover_move(prefix, options, result)) return result;
   const char* name = surely_exists(folder + ready_name) ? ready_name : done_name;
   std::optional<Journal> journal;
   try {
