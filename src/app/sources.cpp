@@ -42,6 +42,7 @@ RepoDataOptions repodata_options(const Settings& settings) {
   RepoDataOptions options;
   options.cache_directory = settings.pkgs_dirs.front() + "/cache";
   options.time_to_live = settings.repodata_ttl;
+  options.use_shards = settings.use_sharded_repodata;
   if (settings.offline) options.cache_use = RepoDataCacheUse::only_cached;
   else if (settings.use_index_cache) options.cache_use = RepoDataCacheUse::prefer_cached;
   return options;

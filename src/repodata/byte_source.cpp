@@ -33,7 +33,7 @@ struct ByteSource::Zstd {
 
 ByteSource::ByteSource(FileDescriptor file, BodyForm form, std::string origin, std::uint64_t limit)
     : file_(std::move(file)), origin_(std::move(origin)), limit_(limit) {
-  if (form != BodyForm::json_zst) return;
+  if (form == BodyForm::json) return;
   zstd_ = std::make_unique<Zstd>();
   if (!zstd_->context) throw std::bad_alloc();
   ZSTD_DCtx_setParameter(zstd_->context.get(), ZSTD_d_windowLogMax, max_window_log);

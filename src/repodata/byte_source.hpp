@@ -10,7 +10,7 @@
 namespace envtool {
 
 /// How the bytes of a document are stored.
-enum class BodyForm { json, json_zst };
+enum class BodyForm { json, json_zst, msgpack_zst };
 
 /// Reads a document from a file, decompressing on the way, in pieces.
 class ByteSource {

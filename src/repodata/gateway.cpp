@@ -1,53 +1,18 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <iterator>
 #include <set>
 #include <thread>
-#include <unordered_set>
 
 #include "channel_relations.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/repodata/repodata_gateway.hpp"
-#include "repodata_index.hpp"
-#include "subdir_cache.hpp"
+#include "record_loader.hpp"
 
 namespace envtool {
 
 namespace {
-
-// One subdir of one channel.
-struct Source {
-  Channel channel;
-  std::string subdir;
-  std::unique_ptr<SubdirCache> cache;
-  std::shared_ptr<RepoDataIndex> index;  // empty: the channel has no such subdir
-  RepoDataIndex::Place place;
-};
-
-// Where a subdir's packages are (CEP 15). A remote channel cannot point at local files, nor an
-// encrypted one at an open one.
-std::string package_folder(const Channel& channel, const std::string& subdir, const std::string& base_url) {
-  const Url folder = channel.base_url / subdir;
-  if (base_url.empty()) return folder.str() + "/";
-  const auto refuse = [&](const std::string& why) {
-    return Error("channel index names a folder of packages that is not allowed", ErrorKind::unsafe)
-        .at(folder.str())
-        .because("its `base_url` `" + escape_control(redact(base_url)) + "` " + why);
-  };
-  Url target;
-  try {
-    target = (folder / "repodata.json").resolve(base_url);
-  } catch (const Error&) {
-    throw refuse("is not a URL");
-  }
-  const bool web = target.scheme() == "https" || target.scheme() == "http";
-  if (!web && !(target.scheme() == "file" && folder.scheme() == "file")) throw refuse("has another scheme");
-  if (folder.scheme() == "https" && target.scheme() == "http") throw refuse("leads from https to http");
-  if (!target.query().empty()) throw refuse("has a query");
-  std::string text = target.str();
-  if (!text.ends_with('/')) text += '/';
-  return text;
-}
 
 // Runs the jobs on a few threads. The first exception stops the others and is thrown.
 void run_parallel(std::size_t count, const std::function<void(std::size_t, std::stop_token)>& job, std::stop_token stop) {
@@ -87,43 +52,35 @@ struct RepoDataGateway::Implementation {
   Fetcher& fetcher;
   SharedReporter reporter;
   std::vector<Channel> channels;
-  std::vector<Source> sources;  // in the order of channels and subdirs once prepared
+  std::vector<ChannelSource> sources;  // in the order of channels and subdirs once prepared
   bool prepared = false;
 
   void prepare(std::stop_token stop);
   void open_channels(const std::vector<Channel>& wanted, std::stop_token stop);
   std::vector<ChannelRelation> relations_of(const Channel& channel);
   void put_into_order();
-  template <typename Result>
-  Result with_index(Source& source, const std::function<Result(RepoDataIndex&)>& use, std::stop_token stop);
-  void load(const std::string& name, RecordsByName& result, const RecordFilter& filter,
-            std::unordered_set<std::string>* dependencies, std::stop_token stop);
+  RecordsByName load(RecordLoader::Wish wish, std::stop_token stop);
 };
 
 void RepoDataGateway::Implementation::open_channels(const std::vector<Channel>& wanted, std::stop_token stop) {
   const std::size_t begin = sources.size();
   for (const Channel& channel : wanted) {
     for (const std::string& subdir : subdirs) {
-      Source& source = sources.emplace_back();
-      source.channel = channel;
-      source.subdir = subdir;
-      source.cache = std::make_unique<SubdirCache>(channel.base_url / subdir, subdir, options, fetcher, reporter);
+      sources.emplace_back(channel, subdir, options, fetcher, reporter);
     }
   }
-  run_parallel(sources.size() - begin, [&](std::size_t i, std::stop_token token) {
-    Source& source = sources[begin + i];
-    source.index = source.cache->open(token);
-  }, stop);
+  run_parallel(sources.size() - begin, [&](std::size_t i, std::stop_token token) { sources[begin + i].open(token); }, stop);
 
   for (const Channel& channel : wanted) {
-    bool any = false;
-    for (std::size_t i = begin; i < sources.size(); ++i) {
-      Source& source = sources[i];
-      if (source.channel != channel || !source.index) continue;
-      any = true;
-      source.place = {channel.base_url.str(), package_folder(channel, source.subdir, source.index->base_url()), source.subdir};
+    const auto of_channel = [&](const ChannelSource& source) { return source.channel() == channel; };
+    const auto first = sources.begin() + static_cast<std::ptrdiff_t>(begin);
+    if (std::any_of(first, sources.end(), [&](const ChannelSource& source) { return of_channel(source) && source.exists(); })) {
+      continue;
     }
-    if (any) continue;
+    // Somebody may be putting the channel up right now: the next run asks again.
+    for (auto source = first; source != sources.end(); ++source) {
+      if (of_channel(*source)) source->forget_missing();
+    }
     throw Error("`" + channel.base_url.str() + "` is not a channel", ErrorKind::channel_not_found)
         .at(channel.base_url.str())
         .because("there is no `repodata.json` in " + join(subdirs, ", "))
@@ -135,15 +92,15 @@ void RepoDataGateway::Implementation::open_channels(const std::vector<Channel>& 
 std::vector<ChannelRelation> RepoDataGateway::Implementation::relations_of(const Channel& channel) {
   std::vector<ChannelRelation> relations;
   std::set<std::string> bases, overridden;
-  for (const Source& source : sources) {
-    if (source.channel != channel || !source.index) continue;
+  for (const ChannelSource& source : sources) {
+    if (source.channel() != channel || !source.exists()) continue;
     const auto add = [&](const std::string& reference, ChannelRelation::Kind kind, std::set<std::string>& targets) {
       if (reference.empty()) return;
       Channel target = resolve_channel_reference(channel, reference);
       if (targets.insert(target.base_url.str()).second) relations.push_back({channel, kind, std::move(target)});
     };
-    add(source.index->relation_base(), ChannelRelation::Kind::base, bases);
-    add(source.index->relation_overrides(), ChannelRelation::Kind::overrides, overridden);
+    add(source.relation_base(), ChannelRelation::Kind::base, bases);
+    add(source.relation_overrides(), ChannelRelation::Kind::overrides, overridden);
   }
   for (const std::string& base : bases) {
     if (!overridden.contains(base)) continue;
@@ -198,44 +155,19 @@ void RepoDataGateway::Implementation::prepare(std::stop_token stop) {
 }
 
 void RepoDataGateway::Implementation::put_into_order() {
-  std::vector<Source> ordered;
+  std::vector<ChannelSource> ordered;
+  ordered.reserve(sources.size());
   for (const Channel& channel : channels) {
-    for (Source& source : sources) {
-      if (source.cache && source.index && source.channel.base_url.str() == channel.base_url.str()) {
-        ordered.push_back(std::move(source));
-      }
+    for (ChannelSource& source : sources) {
+      if (source.exists() && source.channel().base_url.str() == channel.base_url.str()) ordered.push_back(std::move(source));
     }
   }
   sources = std::move(ordered);
 }
 
-// Uses an index; one that turns out to be damaged is made anew, once.
-template <typename Result>
-Result RepoDataGateway::Implementation::with_index(Source& source, const std::function<Result(RepoDataIndex&)>& use,
-                                                   std::stop_token stop) {
-  try {
-    return use(*source.index);
-  } catch (const DamagedIndex&) {
-    source.index = source.cache->rebuild(stop);
-  }
-  try {
-    if (source.index) return use(*source.index);
-  } catch (const DamagedIndex&) {
-  }
-  throw Error("the index cache cannot be read", ErrorKind::corrupt).at(source.cache->display_url());
-}
-
-void RepoDataGateway::Implementation::load(const std::string& name, RecordsByName& result, const RecordFilter& filter,
-                                           std::unordered_set<std::string>* dependencies, std::stop_token stop) {
-  std::vector<SubdirRecords> found;
-  std::size_t channel = 0;
-  for (Source& source : sources) {
-    while (channels[channel].base_url.str() != source.place.channel) ++channel;
-    auto records = with_index<std::vector<RepoDataRecord>>(
-        source, [&](RepoDataIndex& index) { return index.records(name, source.place, filter, dependencies); }, stop);
-    if (!records.empty()) found.push_back({channel, source.subdir, std::move(records)});
-  }
-  if (!found.empty()) result.emplace(name, std::move(found));
+RecordsByName RepoDataGateway::Implementation::load(RecordLoader::Wish wish, std::stop_token stop) {
+  prepare(stop);
+  return RecordLoader(sources, channels, options, fetcher, reporter).load(wish, stop);
 }
 
 RepoDataGateway::RepoDataGateway(std::vector<Channel> channels, std::vector<std::string> subdirs, RepoDataOptions options,
@@ -250,44 +182,20 @@ void RepoDataGateway::prepare(std::stop_token stop) { implementation_->prepare(s
 const std::vector<Channel>& RepoDataGateway::channels() const { return implementation_->channels; }
 
 RecordsByName RepoDataGateway::records_for(std::span<const std::string> names, std::stop_token stop) {
-  prepare(stop);
-  RecordsByName result;
-  for (const std::string& name : names) {
-    if (!result.contains(name)) implementation_->load(name, result, {}, nullptr, stop);
-  }
-  return result;
+  return implementation_->load({{names.begin(), names.end()}, {}, false}, std::move(stop));
 }
 
 RecordsByName RepoDataGateway::load_reachable(std::vector<std::string> root_names, const RecordFilter& filter,
                                               std::stop_token stop) {
-  prepare(stop);
-  RecordsByName result;
-  std::unordered_set<std::string> seen;
-  std::vector<std::string> frontier = std::move(root_names);
-  while (!frontier.empty()) {
-    std::unordered_set<std::string> dependencies;
-    for (const std::string& name : frontier) {
-      if (stop.stop_requested()) throw Error("interrupted", ErrorKind::interrupted);
-      if (seen.insert(name).second) implementation_->load(name, result, filter, &dependencies, stop);
-    }
-    frontier.clear();
-    for (const std::string& name : dependencies) {
-      if (!seen.contains(name)) frontier.push_back(name);
-    }
-  }
-  return result;
+  return implementation_->load({std::move(root_names), filter, true}, std::move(stop));
 }
 
 std::vector<std::string> RepoDataGateway::all_names(std::stop_token stop) {
   prepare(stop);
   std::vector<std::string> names;
-  for (Source& source : implementation_->sources) {
-    const auto found = implementation_->with_index<std::vector<std::string>>(source, [](RepoDataIndex& index) {
-      std::vector<std::string> list;
-      for (std::size_t i = 0; i < index.size(); ++i) list.emplace_back(index.name(i));
-      return list;
-    }, stop);
-    names.insert(names.end(), found.begin(), found.end());
+  for (ChannelSource& source : implementation_->sources) {
+    auto found = source.names(stop);
+    names.insert(names.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -297,7 +205,9 @@ std::vector<std::string> RepoDataGateway::all_names(std::stop_token stop) {
 std::uint64_t RepoDataGateway::record_count(std::stop_token stop) {
   prepare(stop);
   std::uint64_t count = 0;
-  for (const Source& source : implementation_->sources) count += source.index->header().record_count;
+  for (const ChannelSource& source : implementation_->sources) {
+    if (source.full() != nullptr) count += source.full()->header().record_count;
+  }
   return count;
 }
 

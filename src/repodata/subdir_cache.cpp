@@ -17,25 +17,12 @@ namespace envtool {
 
 namespace {
 
-using std::chrono::nanoseconds;
-
-constexpr nanoseconds zst_recheck = std::chrono::hours(14 * 24);
 // A file that was written this short before it was indexed may change again without a new time stamp.
 constexpr std::int64_t racy_ns = 2'000'000'000;
 constexpr std::uint64_t document_limit = std::uint64_t{8} << 30;
 
-std::int64_t now_ns() { return std::chrono::duration_cast<nanoseconds>(now().time_since_epoch()).count(); }
-
 std::int64_t mtime_ns(const struct stat& status) {
   return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
-}
-
-std::string cache_stem(const std::string& folder, const std::string& url) {
-  return folder + "/" + sha256(url).hex().substr(0, 16);
-}
-
-FileDescriptor open_to_read(const std::string& path) {
-  return FileDescriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 }
 
 bool file_begins_with_zstd(const std::string& path) {
@@ -51,48 +38,6 @@ bool file_looks_like_html(const std::string& path) {
   const ssize_t count = file ? read(file.get(), beginning.data(), beginning.size()) : 0;
   const auto text = strip(std::string_view(beginning.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))));
   return text.starts_with('<');
-}
-
-// A file that is gone unless `keep` was called.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
-  ~TemporaryFile() {
-    if (!path_.empty()) unlink(path_.c_str());
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  const std::string& path() const { return path_; }
-  void keep() { path_.clear(); }
-
- private:
-  std::string path_;
-};
-
-// Tells the gateway's reporter about one transfer.
-class FetchForwarder : public DownloadReporter {
- public:
-  FetchForwarder(SharedReporter& reporter, const std::string& url) : reporter_(reporter), url_(url) {}
-  void on_progress(std::size_t, std::uint64_t now, std::uint64_t total) override {
-    reporter_([&](RepoDataReporter& reporter) { reporter.on_fetch_progress(url_, now, total); });
-  }
-  void on_retry(std::size_t, const std::string& reason, std::chrono::milliseconds) override {
-    reporter_([&](RepoDataReporter& reporter) { reporter.on_retry(url_, reason); });
-  }
-
- private:
-  SharedReporter& reporter_;
-  const std::string& url_;
-};
-
-// Stores without the right to list answer 403 for what is not there, others 400 or worse: statuses
-// that say nothing of the other form, which will tell.
-bool may_mean_missing(const Error& error) {
-  static constexpr std::array<std::string_view, 7> statuses{"400", "403", "405", "406", "415", "500", "501"};
-  return std::any_of(error.fields().begin(), error.fields().end(), [](const auto& field) {
-    return field.first == "http_status" && !field.second.empty() &&
-           std::find(statuses.begin(), statuses.end(), field.second.front()) != statuses.end();
-  });
 }
 
 }  // namespace
@@ -116,14 +61,22 @@ std::shared_ptr<RepoDataIndex> SubdirCache::rebuild(std::stop_token stop) {
 }
 
 FileLock SubdirCache::lock(std::stop_token stop) {
-  FileLock::Options options;
-  options.timeout = options_.lock_timeout;
-  options.command = "fetching " + display_url_;
-  options.stop = std::move(stop);
-  options.on_wait = [this](const LockHolder& holder) {
-    reporter_([&](RepoDataReporter& reporter) { reporter.on_lock_wait(display_url_, holder.text()); });
-  };
-  return FileLock::acquire(path(".lock"), FileLock::Mode::exclusive, options);
+  return FileLock::acquire(path(".lock"), FileLock::Mode::exclusive,
+                           lock_options(display_url_, options_, reporter_, std::move(stop)));
+}
+
+SubdirCache::Copy SubdirCache::fresh_copy(std::stop_token stop) {
+  if (url_.scheme() == "file") return {};
+  const auto state = read_state();
+  if (!state || !is_fresh(*state, started_ns_, options_)) return {};
+  return {usable_copy(*state, stop, false), state->refresh_ns};
+}
+
+void SubdirCache::forget_missing() {
+  auto state = read_state();
+  if (!state || state->missing_ns == 0) return;
+  state->missing_ns = 0;
+  write_atomically(path(".info.json"), to_json(*state));
 }
 
 std::shared_ptr<RepoDataIndex> SubdirCache::load_index() const {
@@ -178,30 +131,13 @@ std::shared_ptr<RepoDataIndex> SubdirCache::open_local(std::stop_token stop, boo
 }
 
 std::optional<CacheState> SubdirCache::read_state() const {
-  const auto text = read_file_if_exists(path(".info.json"), 1 << 20);
-  if (!text) return {};
-  auto state = parse_cache_state(*text);
-  // The key is a digest's beginning: make sure that the entry is ours.
-  if (state && state->url != document_url(state->form).str()) state.reset();
-  return state;
-}
-
-bool SubdirCache::is_fresh(const CacheState& state) const {
-  if (state.refresh_ns >= started_ns_) return true;
-  switch (options_.cache_use) {
-    case RepoDataCacheUse::refresh: return false;
-    case RepoDataCacheUse::prefer_cached:
-    case RepoDataCacheUse::only_cached: return true;
-    case RepoDataCacheUse::by_age: break;
-  }
-  const nanoseconds age(started_ns_ - state.refresh_ns);
-  const nanoseconds limit = options_.time_to_live ? *options_.time_to_live : max_age(state.cache_control);
-  return age < limit;
+  return read_cache_state(path(".info.json"), display_url_ + "/");
 }
 
 // The index that belongs to a state, made from the document when need be (and allowed).
 std::shared_ptr<RepoDataIndex> SubdirCache::usable_copy(const CacheState& state, std::stop_token stop, bool may_build) {
-  if (auto index = load_index(); index && index->header().source_digest == state.sha256.bytes) return index;
+  if (!state.sha256) return {};
+  if (auto index = load_index(); index && index->header().source_digest == state.sha256->bytes) return index;
   if (!may_build) return {};
   struct stat status{};
   const std::string document = document_path(state.form);
@@ -209,7 +145,7 @@ std::shared_ptr<RepoDataIndex> SubdirCache::usable_copy(const CacheState& state,
   try {
     IndexSource source;
     auto index = build(document, state.form, display_url_ + " (cached)", source, stop);
-    if (source.digest == state.sha256) return index;
+    if (source.digest == *state.sha256) return index;
     remove_file(path(".idx"));
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::corrupt) throw;
@@ -221,15 +157,19 @@ std::shared_ptr<RepoDataIndex> SubdirCache::usable_copy(const CacheState& state,
 std::shared_ptr<RepoDataIndex> SubdirCache::open_remote(std::stop_token stop, bool trust_index) {
   if (trust_index) {
     const auto state = read_state();
-    if (state && is_fresh(*state)) {
+    if (state && is_fresh(*state, started_ns_, options_)) {
       if (auto index = usable_copy(*state, stop, false)) return index;
+    } else if (state && is_known_missing(*state, started_ns_, options_)) {
+      return {};
     }
   }
   const FileLock guard = lock(stop);
   if (!trust_index) remove_file(path(".idx"));
   const auto state = read_state();
-  if (state && is_fresh(*state)) {
+  if (state && is_fresh(*state, started_ns_, options_)) {
     if (auto index = usable_copy(*state, stop, true)) return index;
+  } else if (state && is_known_missing(*state, started_ns_, options_)) {
+    return {};
   }
   if (options_.cache_use == RepoDataCacheUse::only_cached) {
     throw Error("the index of a channel is not cached", ErrorKind::offline)
@@ -253,7 +193,7 @@ std::shared_ptr<RepoDataIndex> SubdirCache::fall_back(const std::optional<CacheS
   auto index = state ? usable_copy(*state, stop, true) : nullptr;
   if (index) {
     const auto time = std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
-        nanoseconds(state->refresh_ns)));
+        std::chrono::nanoseconds(state->refresh_ns)));
     reporter_([&](RepoDataReporter& reporter) {
       reporter.on_warning("using the copy of " + format_iso_time(time) + " of the index at " + display_url_ + ": " +
                           error.message() + " (" + error.why() + ")");
@@ -264,7 +204,7 @@ std::shared_ptr<RepoDataIndex> SubdirCache::fall_back(const std::optional<CacheS
 
 // Asks for one form of the document. Nothing when the server has none.
 std::optional<FetchResult> SubdirCache::fetch_form(BodyForm form, const CacheState* validators, const std::string& target,
-                                                   std::stop_token stop) {
+                                                   bool& failed, std::stop_token stop) {
   FetchRequest request;
   request.url = document_url(form);
   request.target_path = target;
@@ -282,7 +222,8 @@ std::optional<FetchResult> SubdirCache::fetch_form(BodyForm form, const CacheSta
     fetcher_.fetch_all(
         std::span(&request, 1), [&](std::size_t, FetchResult fetched) { result = std::move(fetched); }, &forwarder, stop);
   } catch (const Error& error) {
-    if (form == BodyForm::json_zst && may_mean_missing(error)) return {};
+    failed = form == BodyForm::json_zst && may_mean_missing(error);
+    if (failed) return {};
     throw;
   }
   if (result->outcome == FetchResult::Outcome::missing) return {};
@@ -290,60 +231,54 @@ std::optional<FetchResult> SubdirCache::fetch_form(BodyForm form, const CacheSta
 }
 
 std::shared_ptr<RepoDataIndex> SubdirCache::refresh(const std::optional<CacheState>& state, std::stop_token stop) {
-  struct FinishReport {
-    SharedReporter& reporter;
-    const std::string& url;
-    ~FinishReport() {
-      reporter([&](RepoDataReporter& target) { target.on_fetch_finish(url); });
-    }
-  };
-  reporter_([&](RepoDataReporter& reporter) { reporter.on_fetch_start(display_url_); });
-  const FinishReport finish{reporter_, display_url_};
-
+  const FetchReport report(reporter_, display_url_);
   // Validators are of use only with a copy that they vouch for.
   const CacheState* validators = state && usable_copy(*state, stop, true) ? &*state : nullptr;
-  std::int64_t zst_missing_ns = state ? state->zst_missing_ns : 0;
   const std::int64_t asked_ns = now_ns();
-  if (zst_missing_ns > asked_ns || asked_ns - zst_missing_ns > zst_recheck.count()) zst_missing_ns = 0;
+  CacheState next = state.value_or(CacheState{});
+  if (next.zst_missing_until_ns <= asked_ns || next.zst_missing_until_ns > asked_ns + form_missing_ns) next.zst_missing_until_ns = 0;
 
   for (const BodyForm form : {BodyForm::json_zst, BodyForm::json}) {
-    if (form == BodyForm::json_zst && zst_missing_ns != 0) continue;
+    if (form == BodyForm::json_zst && next.zst_missing_until_ns != 0) continue;
     const std::string target = document_path(form) + ".new";
     TemporaryFile fetched(target);
-    const auto result = fetch_form(form, validators, target, stop);
+    bool failed = false;
+    const auto result = fetch_form(form, validators, target, failed, stop);
     // Servers of web applications answer any path with a page.
     const bool is_other_thing = result && form == BodyForm::json_zst &&
                                 result->outcome == FetchResult::Outcome::fetched && !file_begins_with_zstd(target);
     if (!result || is_other_thing) {
-      if (form == BodyForm::json_zst) zst_missing_ns = asked_ns;
+      if (form == BodyForm::json_zst) next.zst_missing_until_ns = asked_ns + (failed || is_other_thing ? form_failed_ns : form_missing_ns);
       continue;
     }
     if (result->outcome == FetchResult::Outcome::not_modified) {
-      CacheState current = *state;
-      current.refresh_ns = asked_ns;
-      if (!result->cache_control.empty()) current.cache_control = result->cache_control;
-      write_atomically(path(".info.json"), to_json(current));
-      return usable_copy(current, stop, false);
+      next.refresh_ns = asked_ns;
+      next.missing_ns = 0;
+      if (!result->cache_control.empty()) next.cache_control = result->cache_control;
+      write_atomically(path(".info.json"), to_json(next));
+      return usable_copy(next, stop, false);
     }
-    return accept(form, *result, target, zst_missing_ns, stop);
+    return accept(form, *result, target, next, stop);
   }
+  next.missing_ns = asked_ns;
+  if (next.url.empty()) next.url = document_url(BodyForm::json).str();
+  write_atomically(path(".info.json"), to_json(next));
   return {};
 }
 
 // Turns a fetched document into the new copy; what was there before stays unless it is good.
 std::shared_ptr<RepoDataIndex> SubdirCache::accept(BodyForm form, const FetchResult& result, const std::string& fetched_path,
-                                                   std::int64_t zst_missing_ns, std::stop_token stop) {
+                                                   const CacheState& before, std::stop_token stop) {
   const std::string origin = document_url(form).str();
   IndexSource source;
   std::shared_ptr<RepoDataIndex> index;
   try {
     index = build(fetched_path, form, origin, source, stop);
   } catch (Error& error) {
-    if (file_looks_like_html(fetched_path)) {
-      error.hint("the answer is a web page: is there a login page or a proxy in the way?");
-    }
+    if (file_looks_like_html(fetched_path)) error.hint(web_page_hint());
     throw;
   }
+  warn_of_older(reporter_, origin, before.mod, result.last_modified);
   CacheState state;
   state.url = origin;
   state.form = form;
@@ -353,7 +288,7 @@ std::shared_ptr<RepoDataIndex> SubdirCache::accept(BodyForm form, const FetchRes
   state.size = source.size;
   state.sha256 = source.digest;
   state.refresh_ns = now_ns();
-  state.zst_missing_ns = zst_missing_ns;
+  state.zst_missing_until_ns = before.zst_missing_until_ns;
   rename_path(fetched_path, document_path(form));
   write_atomically(path(".info.json"), to_json(state));
   remove_file(document_path(form == BodyForm::json ? BodyForm::json_zst : BodyForm::json));

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 
+#include "cache_files.hpp"
 #include "cache_state.hpp"
 #include "envtool/base/url.hpp"
 #include "envtool/download/fetcher.hpp"
@@ -14,22 +14,6 @@
 #include "repodata_index.hpp"
 
 namespace envtool {
-
-/// Passes calls on to a reporter, one at a time, from any thread.
-class SharedReporter {
- public:
-  explicit SharedReporter(RepoDataReporter* reporter) : reporter_(reporter != nullptr ? reporter : &silent_) {}
-  template <typename Call>
-  void operator()(Call&& call) {
-    const std::lock_guard lock(mutex_);
-    call(*reporter_);
-  }
-
- private:
-  RepoDataReporter silent_;
-  RepoDataReporter* reporter_;
-  std::mutex mutex_;
-};
 
 /// One subdir of one channel: keeps its document and binary index in the cache folder, up to date.
 ///
@@ -48,6 +32,15 @@ class SubdirCache {
   /// The index, made ready as the options say; nothing when the server has no such subdir. Throws
   /// `Error`.
   std::shared_ptr<RepoDataIndex> open(std::stop_token stop);
+  /// The index, if there is one that may be used without asking anybody, with the time when it was last
+  /// checked; never for `file://`.
+  struct Copy {
+    std::shared_ptr<RepoDataIndex> index;
+    std::int64_t checked_ns = 0;
+  };
+  Copy fresh_copy(std::stop_token stop);
+  /// Forgets that the server has no such subdir.
+  void forget_missing();
   /// Like `open`, after a `DamagedIndex`: makes the index anew.
   std::shared_ptr<RepoDataIndex> rebuild(std::stop_token stop);
 
@@ -62,15 +55,14 @@ class SubdirCache {
   std::shared_ptr<RepoDataIndex> fall_back(const std::optional<CacheState>& state, const Error& error, std::stop_token stop);
   std::shared_ptr<RepoDataIndex> usable_copy(const CacheState& state, std::stop_token stop, bool may_build);
   std::optional<FetchResult> fetch_form(BodyForm form, const CacheState* validators, const std::string& target,
-                                        std::stop_token stop);
+                                        bool& failed, std::stop_token stop);
   std::shared_ptr<RepoDataIndex> accept(BodyForm form, const FetchResult& result, const std::string& fetched_path,
-                                        std::int64_t zst_missing_ns, std::stop_token stop);
+                                        const CacheState& before, std::stop_token stop);
   std::shared_ptr<RepoDataIndex> build(const std::string& document, BodyForm form, const std::string& origin,
                                        IndexSource& source, std::stop_token stop);
   std::shared_ptr<RepoDataIndex> load_index() const;
 
   std::optional<CacheState> read_state() const;
-  bool is_fresh(const CacheState& state) const;
   FileLock lock(std::stop_token stop);
   std::string path(const char* suffix) const { return stem_ + suffix; }
   std::string document_path(BodyForm form) const { return path(form == BodyForm::json ? ".json" : ".json.zst"); }

@@ -137,6 +137,15 @@ SettingsLayer parse_condarc(std::string_view text, const std::string& origin, Se
         .because("expected `key: value` lines");
   const std::vector<std::string_view> lines = split_lines(text);
   for (const YamlNode::Entry& item : document->entries) {
+    // conda's settings of plugins are one level down; the one that is known here has a key of its own.
+    if (item.key == "plugins" && item.value->is_map()) {
+      const YamlNode* sharded = item.value->find("use_sharded_repodata");
+      const detail::Key* const key = detail::find_key("use_sharded_repodata");
+      if (sharded != nullptr && !sharded->is_null() && !layer.values.contains(std::string(key->name))) {
+        layer.values[std::string(key->name)] = read_value(*key, *sharded, origin, lines, layer.warnings);
+      }
+      continue;
+    }
     const std::string& written = item.key;
     const std::string name(detail::canonical_key(written));
     const std::string where = place(origin, item.line, item.column);

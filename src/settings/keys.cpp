@@ -27,6 +27,7 @@ const std::vector<Key>& supported_keys() {
       {"exclude_newer_package", KeyType::map},
       {"fetch_threads", KeyType::number},
       {"local_repodata_ttl", KeyType::number_or_boolean},
+      {"lock_timeout", KeyType::number},
       {"offline", KeyType::boolean},
       {"path_conflict", KeyType::text},
       {"pinned_packages", KeyType::list},
@@ -37,6 +38,7 @@ const std::vector<Key>& supported_keys() {
       {"remote_read_timeout_secs", KeyType::number},
       {"root_prefix", KeyType::text},
       {"ssl_verify", KeyType::text_or_boolean},
+      {"use_sharded_repodata", KeyType::boolean},
       {"virtual_packages", KeyType::text},
   };
   return keys;
@@ -49,7 +51,7 @@ const Key* find_key(std::string_view name) {
 }
 
 namespace {
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> aliases{{
     {"yes", "always_yes"},
     {"verify_ssl", "ssl_verify"},
     {"envs_path", "envs_dirs"},
@@ -58,6 +60,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> aliases{{
     {"download_threads", "fetch_threads"},
     {"copy", "always_copy"},
     {"repodata_ttl", "local_repodata_ttl"},
+    {"plugins_use_sharded_repodata", "use_sharded_repodata"},  // conda's, which has it as a setting of a plugin
 }};
 }  // namespace
 

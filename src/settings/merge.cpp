@@ -309,6 +309,10 @@ Settings merge(const std::vector<SettingsLayer>& written, const SettingsDefaults
     settings.max_retries = static_cast<unsigned>(number("remote_max_retries", *value, 100));
   if (const auto* value = fold.scalar("fetch_threads"))
     settings.fetch_threads = static_cast<unsigned>(number("fetch_threads", *value, 256));
+  if (const auto* value = fold.scalar("use_sharded_repodata"))
+    settings.use_sharded_repodata = boolean("use_sharded_repodata", *value);
+  if (const auto* value = fold.scalar("lock_timeout"))
+    settings.lock_timeout = std::chrono::seconds(number("lock_timeout", *value, 365 * 86400));
   if (const auto* value = fold.scalar("local_repodata_ttl")) {
     // conda: 1 and true follow the server, 0 and false always ask; other numbers are seconds.
     const std::string text = to_lower(strip(text_of(*value)));

@@ -27,14 +27,14 @@ LONGEST_FILE = 800
 # private headers of these alone may include them, so that replacing one touches one folder.
 OWNERS = {
     "openssl/": {"base"},
-    "nlohmann/": {"records", "transaction", "prefix", "package_cache", "install", "app", "cli"},
+    "nlohmann/": {"records", "transaction", "repodata", "prefix", "package_cache", "channel_index", "install", "app", "cli"},
     "yaml-cpp/": {"yaml"},
     "solv/": {"solver"},
     "spdlog/": {"os"},
     "curl/": {"download"},
     "archive.h": {"archive"},
     "archive_entry.h": {"archive"},
-    "zstd.h": {"archive", "repodata"},
+    "zstd.h": {"archive", "channel_index", "repodata"},
     "simdjson.h": {"repodata"},
     "CLI/": {"cli"},
 }

@@ -36,6 +36,8 @@ struct RepoDataOptions {
   std::optional<std::chrono::seconds> time_to_live;
   /// Goes on with the last good copy, and a warning, when the server fails or sends nonsense.
   bool stale_on_error = false;
+  /// Takes the shards of a channel (CEP 16) where it has them. `file://` channels are read whole.
+  bool use_shards = true;
   /// How far channels that channels name (CEP 42) are followed; 0 switches it off.
   unsigned channel_relations_max_depth = 10;
   /// How long to wait for another process that fetches the same index.
@@ -74,10 +76,14 @@ struct SubdirRecords {
 /// By package name; the lists of a name in the order of channels, then of subdirs as given.
 using RecordsByName = std::map<std::string, std::vector<SubdirRecords>, std::less<>>;
 
-/// The records of channels, from cache or network (CEP 15, 26, 36, 42, 48). A channel's subdir is
-/// fetched (`repodata.json.zst`, else `repodata.json`), checked, and turned into a binary index
-/// once; later runs read from that index only the names that they ask for. Several processes may
-/// share one cache: one fetches, the others wait.
+/// The records of channels, from cache or network (CEP 15, 16, 26, 36, 42, 48). Of a channel's subdir
+/// that serves shards only the index of shards and the shards of the names that are asked for are
+/// fetched. Else (or when the shards are broken) its index is fetched whole (`repodata.json.zst`,
+/// `repodata.json`), checked, and turned into a binary index once; later runs read from that only the
+/// names that they ask for. Several processes may share one cache: one fetches, the others wait.
+///
+/// What a server does not have is not asked for again for a while: an hour for a subdir, a week for a form
+/// of the index, an hour for a form that was broken.
 ///
 /// Bad content never replaces a good copy. A document that is not JSON of the right shape is an
 /// `Error` naming URL and byte offset; single records that break CEP 26's grammar or have wrong types
@@ -114,7 +120,7 @@ class RepoDataGateway {
   /// Every package name, sorted, each once (for suggestions and search).
   std::vector<std::string> all_names(std::stop_token stop = {});
 
-  /// Number of records in all indices.
+  /// Number of records in all whole indices; those of channels that serve shards are not counted.
   std::uint64_t record_count(std::stop_token stop = {});
 
  private:

@@ -95,8 +95,12 @@ struct Settings {
   unsigned fetch_threads = 0;  ///< 0: chosen by envtool
   /// conda's `local_repodata_ttl`: unset follows the server's Cache-Control.
   std::optional<std::chrono::seconds> repodata_ttl;
+  /// Take the shards of channels that serve them (CEP 16); conda's `plugins.use_sharded_repodata`.
+  bool use_sharded_repodata = true;
   /// Take cached channel records whatever their age (`--use-index-cache`).
   bool use_index_cache = false;
+  /// envtool's own `lock_timeout` (seconds): how long to wait for another process that changes the environment.
+  std::chrono::seconds lock_timeout{300};
   /// `full` syncs to disk at each change, `fast` leaves that to the kernel.
   bool durable = true;
 

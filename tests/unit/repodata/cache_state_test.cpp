@@ -14,8 +14,10 @@ TEST_CASE("A cache state comes back as it was written") {
   state.size = 12345678901;
   state.sha256 = sha256("text");
   state.refresh_ns = 1700000000123456789;
-  state.zst_missing_ns = 5;
-  for (const BodyForm form : {BodyForm::json, BodyForm::json_zst}) {
+  state.missing_ns = 4;
+  state.zst_missing_until_ns = 5;
+  state.shards_missing_until_ns = 6;
+  for (const BodyForm form : {BodyForm::json, BodyForm::json_zst, BodyForm::msgpack_zst}) {
     state.form = form;
     const auto read = parse_cache_state(to_json(state));
     REQUIRE(read);
@@ -27,7 +29,9 @@ TEST_CASE("A cache state comes back as it was written") {
     CHECK(read->size == state.size);
     CHECK(read->sha256 == state.sha256);
     CHECK(read->refresh_ns == state.refresh_ns);
-    CHECK(read->zst_missing_ns == 5);
+    CHECK(read->missing_ns == 4);
+    CHECK(read->zst_missing_until_ns == 5);
+    CHECK(read->shards_missing_until_ns == 6);
   }
 }
 
@@ -38,7 +42,7 @@ TEST_CASE("A damaged cache state is none") {
   REQUIRE(parse_cache_state(good));
   for (const std::string& bad : {std::string(), std::string("{}"), std::string("[]"), good.substr(0, good.size() / 2),
                                  std::string(good).replace(good.find("json.zst"), 4, "yaml"),
-                                 std::string(good).replace(good.find("\"version\": 1"), 12, "\"version\": 9")}) {
+                                 std::string(good).replace(good.find("\"version\": 2"), 12, "\"version\": 9")}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_cache_state(bad));
   }

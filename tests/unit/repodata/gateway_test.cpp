@@ -154,6 +154,7 @@ TEST_CASE_METHOD(ServedChannelFixture, "Something else in place of repodata.json
 }
 
 TEST_CASE_METHOD(ServedChannelFixture, "A fresh copy asks nobody, an old one asks once") {
+  options.use_shards = false;
   subdirs = {"noarch"};
   put("one/noarch/repodata.json.zst", compress(index_of(record("a", "1"))));
   server->behave(R"({"/one/noarch/repodata.json.zst": [{"headers": {"Cache-Control": "max-age=600"}}]})");
@@ -304,6 +305,7 @@ TEST_CASE_METHOD(ServedChannelFixture, "A copy that went bad on disk is fetched 
 }
 
 TEST_CASE_METHOD(ServedChannelFixture, "Many at once fetch once") {
+  options.use_shards = false;
   subdirs = {"noarch"};
   put("one/noarch/repodata.json.zst", compress(index_of(record("a", "1"))));
   server->behave(R"({"/one/noarch/repodata.json.zst": [{"headers": {"Cache-Control": "max-age=60"}, "delay": 0.3}]})");
