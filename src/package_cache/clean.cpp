@@ -1,16 +1,22 @@
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <map>
+#include <ctime>
 #include <optional>
+#include <set>
 
 #include "envtool/base/error.hpp"
 #include "envtool/os/files.hpp"
 #include "envtool/os/log.hpp"
+#include "envtool/package_cache/bundle.hpp"
 #include "envtool/package_cache/package_cache.hpp"
 #include "envtool/records/package_record.hpp"
+#include "envtool/records/record_json.hpp"
 #include "folder.hpp"
+#include "identity.hpp"
 
 namespace envtool {
 namespace {
@@ -63,15 +69,70 @@ std::optional<CacheFolder> cache_of(const std::vector<std::string>& directories,
   if (name.empty() || name == "." || name == "..") return std::nullopt;
   for (const std::string& directory : directories) {
     const CacheFolder folder{directory};
-    if (parent == folder.temporary() || (parent == directory && name.front() != '.')) return folder;
+    if (parent == folder.temporary() || parent == folder.entry(std::string(bundle_folder)) || (parent == directory && name.front() != '.'))
+      return folder;
   }
   return std::nullopt;
 }
 
+/// Finds out what of a cache somebody needs.
+class Needs {
+ public:
+  explicit Needs(const CacheNeeds& needs) : needs_(needs) {
+    for (const RepoDataRecord& record : needs.packages) by_dist_.emplace(record.dist(), &record);
+  }
+  /// An unpacked package; remembers that its archive need not stay.
+  bool takes_package(const std::string& path) {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    const auto [first, last] = by_dist_.equal_range(name.substr(0, name.find('~')));
+    if (first == last) return false;
+    RepoDataRecord there;
+    try {
+      const auto text = read_file_if_exists(path + "/info/repodata_record.json", std::uint64_t{16} << 20);
+      if (!text) return false;
+      there = parse_repodata_record(*text, path);
+    } catch (const Error&) {
+      return false;  // damaged: of no use to anybody
+    }
+    bool taken = false;
+    for (auto item = first; item != last; ++item)
+      if (same_content(*item->second, there)) {
+        unpacked_.insert(item->second);
+        taken = true;
+      }
+    return taken;
+  }
+  /// An archive whose package is unpacked nowhere.
+  bool takes_archive(const std::string& name) const {
+    const auto parts = parse_archive_name(name);
+    if (!parts) return false;
+    const std::string build = parts->build.substr(0, parts->build.find('~'));
+    const auto [first, last] = by_dist_.equal_range(parts->name + "-" + parts->version + "-" + build);
+    return std::any_of(first, last, [&](const auto& item) { return !unpacked_.contains(item.second); });
+  }
+  bool takes_bundle(const std::string& identifier) const { return needs_.bundles.contains(identifier); }
+
+ private:
+  const CacheNeeds& needs_;
+  std::multimap<std::string, const RepoDataRecord*> by_dist_;
+  std::set<const RepoDataRecord*> unpacked_;
+};
+
+/// A command that keeps a bundle writes down only afterwards that it is needed.
+bool is_fresh(const std::string& path) {
+  struct stat status{};
+  return ::lstat(path.c_str(), &status) == 0 && std::time(nullptr) - status.st_ctim.tv_sec < 3600;
+}
+
 }  // namespace
 
-PackageCache::CleanPlan PackageCache::plan_clean(bool tarballs, bool packages, bool force_packages) const {
+PackageCache::CleanPlan PackageCache::plan_clean(bool tarballs, bool packages, bool force_packages, const CacheNeeds& needed) const {
   CleanPlan plan;
+  Needs needs(needed);
+  if (!force_packages)
+    for (const std::string& directory : directories_)
+      for (const std::string& name : list_directory(directory))
+        if (name.front() != '.' && is_real_directory(directory + "/" + name)) needs.takes_package(directory + "/" + name);
   for (const std::string& directory : directories_) {
     const CacheFolder folder{directory};
     if (!folder.is_writable()) continue;
@@ -82,12 +143,19 @@ PackageCache::CleanPlan PackageCache::plan_clean(bool tarballs, bool packages, b
         const bool is_package = exists(path + "/info/index.json") || exists(path + "/info/repodata_record.json");
         if (!packages || !is_package) continue;
         const Usage usage = usage_of(path);
-        if (force_packages || !usage.linked_elsewhere) plan.packages.push_back({path, usage.bytes});
+        if (!force_packages && usage.linked_elsewhere) continue;
+        (!force_packages && needs.takes_package(path) ? plan.kept : plan.packages).push_back({path, usage.bytes});
       } else if (is_partial_download(name)) {
         plan.temporary.push_back({path, usage_of(path).bytes});
       } else if (tarballs && !archive_extension(name).empty()) {
-        plan.tarballs.push_back({path, usage_of(path).bytes});
+        (!force_packages && needs.takes_archive(name) ? plan.kept : plan.tarballs).push_back({path, usage_of(path).bytes});
       }
+    }
+    const std::string bundles = folder.entry(std::string(bundle_folder));
+    for (const std::string& name : packages ? list_directory(bundles) : std::vector<std::string>()) {
+      const std::string path = bundles + "/" + name;
+      const bool stays = !force_packages && (needs.takes_bundle(name) || is_fresh(path));
+      (stays ? plan.kept : plan.packages).push_back({path, usage_of(path).bytes});
     }
     for (const std::string& name : list_directory(folder.temporary())) {
       const std::string path = folder.temporary() + "/" + name;

@@ -20,7 +20,22 @@ namespace {
 constexpr std::uint64_t most_info_bytes = std::uint64_t{512} << 20;
 constexpr std::size_t most_differences = 10;
 
-/// Opens for reading what lies beneath the folder, and only that: no symlink on the way.
+bool is_info(std::string_view path) { return path.starts_with("info/"); }
+
+std::string quoted(std::string_view path) { return "`" + escape_control(path) + "`"; }
+
+/// One line of what a content digest is made of. A symlink stands for itself, not for what it points to.
+void add_content(Hasher<Sha256>& hasher, const PathEntry& entry, const std::optional<Sha256>& digest) {
+  hasher.update(entry.path);
+  hasher.update(std::string_view("\0", 1));
+  if (digest) hasher.update(digest->hex());
+  hasher.update("\n");
+}
+
+bool is_regular(PathType type) { return type != PathType::softlink && type != PathType::directory; }
+
+}  // namespace
+
 FileDescriptor open_beneath(const FileDescriptor& folder, const std::string& path) {
   open_how how{};
   how.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
@@ -44,22 +59,6 @@ FileDescriptor open_beneath(const FileDescriptor& folder, const std::string& pat
   }
   return current;
 }
-
-bool is_info(std::string_view path) { return path.starts_with("info/"); }
-
-std::string quoted(std::string_view path) { return "`" + escape_control(path) + "`"; }
-
-/// One line of what a content digest is made of. A symlink stands for itself, not for what it points to.
-void add_content(Hasher<Sha256>& hasher, const PathEntry& entry, const std::optional<Sha256>& digest) {
-  hasher.update(entry.path);
-  hasher.update(std::string_view("\0", 1));
-  if (digest) hasher.update(digest->hex());
-  hasher.update("\n");
-}
-
-bool is_regular(PathType type) { return type != PathType::softlink && type != PathType::directory; }
-
-}  // namespace
 
 std::optional<std::string> read_beneath(const OpenPackage& package, const std::string& path, std::uint64_t limit) {
   const std::string place = package.origin + "/" + path;

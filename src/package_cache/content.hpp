@@ -29,6 +29,9 @@ struct OpenPackage {
   const std::string& origin;
 };
 
+/// Opens for reading what lies beneath the folder, and only that: no symlink on the way. Not open with errno.
+FileDescriptor open_beneath(const FileDescriptor& folder, const std::string& path);
+
 /// The text of a regular file of a package; nothing when there is none. A symlink at its place is an
 /// `Error` (unsafe).
 std::optional<std::string> read_beneath(const OpenPackage& package, const std::string& path, std::uint64_t limit);

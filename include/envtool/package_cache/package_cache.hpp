@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -40,6 +41,13 @@ struct CachedPackage {
   LinkJson link;
   /// While a copy of this lives, no process cleans the package away.
   std::shared_ptr<const void> lease;
+};
+
+/// What shall stay in the caches although no file of it is in use right now.
+struct CacheNeeds {
+  std::vector<RepoDataRecord> packages;
+  /// Identifiers of bundles (bundle.hpp).
+  std::set<std::string> bundles;
 };
 
 /// How a cache works.
@@ -88,11 +96,15 @@ class PackageCache {
     std::uint64_t bytes = 0;
   };
   struct CleanPlan {
+    /// `packages` has bundles of pip packages, too.
     std::vector<CleanItem> tarballs, packages, temporary;
+    /// What would go if `CacheNeeds` did not ask for it.
+    std::vector<CleanItem> kept;
   };
   /// Packages whose files are hard-linked by no environment count as unused (link count 1).
   /// `temporary` is always listed.
-  CleanPlan plan_clean(bool tarballs, bool packages, bool force_packages) const;
+  /// What `needs` names stays, unless `force_packages`: unpacked where it is, else as an archive.
+  CleanPlan plan_clean(bool tarballs, bool packages, bool force_packages, const CacheNeeds& needs = {}) const;
   /// Carries a plan out; skips the caches that another process works with right now and returns
   /// their paths. Paths that are no direct part of one of the caches are errors.
   std::vector<std::string> clean(const CleanPlan& plan);
