@@ -26,6 +26,7 @@ const std::vector<Key>& supported_keys() {
       {"exclude_newer", KeyType::text},
       {"exclude_newer_package", KeyType::map},
       {"fetch_threads", KeyType::number},
+      {"keep_revisions", KeyType::number},
       {"local_repodata_ttl", KeyType::number_or_boolean},
       {"lock_timeout", KeyType::number},
       {"offline", KeyType::boolean},

@@ -307,6 +307,8 @@ Settings merge(const std::vector<SettingsLayer>& written, const SettingsDefaults
     settings.read_timeout = std::chrono::seconds(number("remote_read_timeout_secs", *value, 86400));
   if (const auto* value = fold.scalar("remote_max_retries"))
     settings.max_retries = static_cast<unsigned>(number("remote_max_retries", *value, 100));
+  if (const auto* value = fold.scalar("keep_revisions"))
+    settings.keep_revisions = static_cast<unsigned>(number("keep_revisions", *value, 1000000));
   if (const auto* value = fold.scalar("fetch_threads"))
     settings.fetch_threads = static_cast<unsigned>(number("fetch_threads", *value, 256));
   if (const auto* value = fold.scalar("use_sharded_repodata"))

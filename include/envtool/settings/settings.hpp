@@ -97,6 +97,9 @@ struct Settings {
   std::optional<std::chrono::seconds> repodata_ttl;
   /// Take the shards of channels that serve them (CEP 16); conda's `plugins.use_sharded_repodata`.
   bool use_sharded_repodata = true;
+  /// The packages of so many last revisions of each environment stay in the caches, so that `rollback` needs no
+  /// network.
+  unsigned keep_revisions = 10;
   /// Take cached channel records whatever their age (`--use-index-cache`).
   bool use_index_cache = false;
   /// envtool's own `lock_timeout` (seconds): how long to wait for another process that changes the environment.
