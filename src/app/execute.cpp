@@ -119,7 +119,7 @@ InstallResult execute(const AppInputs& inputs, const Plan& plan) {
     return execute_create(inputs, plan, link_plan(inputs, plan, cached));
   }
   InstallResult result;
-  if (!plan.transaction.empty() || plan.variables) {
+  if (!plan.transaction.empty() || plan.variables || plan.has_new_wishes) {
     const InstallOptions options = install_options(inputs);
     const auto cached = fetch(inputs, plan);
     PrefixLock lock = PrefixLock::acquire(plan.prefix, options);

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "envtool/app/change.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
+#include "envtool/base/url.hpp"
 #include "envtool/os/files.hpp"
 #include "envtool/prefix/history.hpp"
 #include "envtool/prefix/prefix_data.hpp"
@@ -62,11 +64,30 @@ Existing open_existing(const AppInputs& inputs, const Prefix& prefix, const Solv
   return existing;
 }
 
+MatchSpec parse_pin(const std::string& text, const std::string& where) {
+  const auto refuse = [&](const std::string& why) {
+    return Error("cannot use the pin `" + escape_control(redact(text)) + "`", ErrorKind::invalid_input)
+        .at(where)
+        .because(why)
+        .hint("a pin is a package's name and versions, such as `python 3.11.*`; `--no-pin` ignores all pins");
+  };
+  MatchSpec spec;
+  try {
+    spec = MatchSpec::parse(text);
+  } catch (const Error& error) {
+    throw refuse(error.why().empty() ? error.message() : error.why());
+  }
+  if (!spec.url.empty()) throw refuse("it is the URL or path of an archive");
+  if (spec.name_matcher) throw refuse("it does not name one package");
+  return spec;
+}
+
 std::vector<MatchSpec> all_pins(const AppInputs& inputs, const Prefix& prefix, const SolveChoices& choices) {
   std::vector<MatchSpec> pins;
   if (choices.no_pin) return pins;
-  for (const std::string& text : inputs.settings.pinned_packages) pins.push_back(MatchSpec::parse(text));
-  for (const std::string& text : pinned_specs(prefix)) pins.push_back(MatchSpec::parse(text));
+  for (const std::string& text : inputs.settings.pinned_packages)
+    pins.push_back(parse_pin(text, "`pinned_packages` from " + inputs.settings.pinned_packages_source));
+  for (const std::string& text : pinned_specs(prefix)) pins.push_back(parse_pin(text, prefix.pinned_file()));
   return pins;
 }
 
@@ -88,7 +109,9 @@ std::vector<MatchSpec> earlier_wishes(const Existing& existing, const std::vecto
 }
 
 /// A new minor version of Python is a new environment; nobody gets one by asking for something else.
-void pin_python_series(const Existing& existing, const std::vector<MatchSpec>& specs, std::vector<MatchSpec>& pins) {
+void pin_python_series(const Existing& existing, const std::vector<MatchSpec>& specs, const SolveChoices& choices,
+                       std::vector<MatchSpec>& pins) {
+  if (choices.no_python_pin) return;
   const PrefixRecord* python = existing.data.find("python");
   if (python == nullptr) return;
   for (const MatchSpec& spec : specs)
@@ -96,13 +119,53 @@ void pin_python_series(const Existing& existing, const std::vector<MatchSpec>& s
   pins.push_back(MatchSpec::parse("python " + Version::parse(python->version).truncated(2).str() + ".*"));
 }
 
-/// Without the packages that were asked for (`--only-deps`), unless they were there before.
-void keep_only_dependencies(std::vector<RepoDataRecord>& records, const std::vector<MatchSpec>& specs,
-                            const PrefixData* installed) {
+bool satisfies(const PackageRecord& record, const std::string& channel, const MatchSpec& spec) {
+  const Version version = Version::parse(record.version);
+  MatchTarget target;
+  target.name = record.name;
+  target.version = &version;
+  target.build = record.build;
+  target.build_number = record.build_number;
+  target.subdir = record.subdir;
+  target.channel_url = channel;
+  target.channel_name = channel;
+  return spec.matches(target);
+}
+
+/// Takes the packages that were asked for out again (`--only-deps`), unless they were there before. What
+/// they need is wanted in their place: it must outlive a later `--prune`.
+void keep_only_dependencies(std::vector<RepoDataRecord>& records, std::vector<MatchSpec>& specs, const PrefixData* installed) {
+  std::vector<MatchSpec> of_asked;
   std::erase_if(records, [&](const RepoDataRecord& record) {
     const bool asked = std::any_of(specs.begin(), specs.end(), [&](const MatchSpec& spec) { return spec.name == record.name; });
-    return asked && (installed == nullptr || installed->find(record.name) == nullptr);
+    if (!asked) return false;
+    for (const std::string& text : record.depends) {
+      MatchSpec spec = MatchSpec::parse(text);
+      if (!spec.name.starts_with("__") && spec.when.empty()) of_asked.push_back(std::move(spec));
+    }
+    return installed == nullptr || installed->find(record.name) == nullptr;
   });
+  std::erase_if(of_asked, [&](const MatchSpec& spec) {
+    return std::none_of(records.begin(), records.end(), [&](const RepoDataRecord& record) { return record.name == spec.name; });
+  });
+  std::erase_if(specs, [&](const MatchSpec& spec) { return installed == nullptr || installed->find(spec.name) == nullptr; });
+  specs.insert(specs.end(), of_asked.begin(), of_asked.end());
+}
+
+/// The names and, among the records, all that they need directly or not.
+template <typename Records>
+std::set<std::string> with_dependencies(std::vector<std::string> open, const Records& records) {
+  std::map<std::string, const PackageRecord*> by_name;
+  for (const auto& record : records) by_name[record.name] = &record;
+  std::set<std::string> needed;
+  while (!open.empty()) {
+    const std::string name = open.back();
+    open.pop_back();
+    if (!needed.insert(name).second) continue;
+    if (const auto found = by_name.find(name); found != by_name.end())
+      for (const std::string& depends : found->second->depends) open.push_back(MatchSpec::parse(depends).name);
+  }
+  return needed;
 }
 
 void finish(const AppInputs& inputs, Plan& plan) {
@@ -204,75 +267,108 @@ Plan plan_create(const AppInputs& inputs, const Prefix& prefix, const Environmen
   return plan;
 }
 
-Plan plan_install(const AppInputs& inputs, const Prefix& prefix, const EnvironmentRequest& request,
-                  const SolveChoices& choices) {
-  Plan plan;
-  plan.kind = Plan::Kind::modify;
-  plan.prefix = prefix;
-  const Existing existing = open_existing(inputs, prefix, choices);
-  take_request(plan, request, choices);
-  plan.requested = existing.requested;
-  std::vector<std::string> reinstall;
-  if (choices.force_reinstall)
-    for (const MatchSpec& spec : request.specs) reinstall.push_back(spec.name);
+namespace {
 
-  std::vector<RepoDataRecord> wanted;
-  std::vector<MatchSpec> specs = request.specs;
-  if (request.explicit_records) {
-    wanted = choices.prune ? *request.explicit_records : with_installed(*request.explicit_records, existing.data);
-  } else {
-    add_pip_if_needed(specs, plan, &existing.data);
-    detail::Wishes wishes;
-    wishes.specs = specs;
-    if (!choices.prune)
-      for (MatchSpec& spec : earlier_wishes(existing, specs)) wishes.specs.push_back(std::move(spec));
-    wishes.pins = all_pins(inputs, prefix, choices);
-    pin_python_series(existing, specs, wishes.pins);
-    wishes.installed.records = existing.records();
-    wishes.installed.freeze_all = choices.freeze_installed;
-    wishes.installed.prune_orphans = choices.prune;
-    if (choices.no_deps) wishes.dependencies = DependencyMode::none;
-    wanted = detail::solve_wishes(inputs, request.channels, request.platform, wishes, plan.warnings);
-    if (choices.no_deps) wanted = with_installed(wanted, existing.data);
-    if (choices.only_deps) keep_only_dependencies(wanted, specs, &existing.data);
-  }
-  if (choices.prune) plan.requested.clear();
-  add_requested(plan.requested, specs);
-  plan.update_specs = texts(specs);
-  plan.transaction = diff(existing.data.records(), wanted, reinstall);
-  finish(inputs, plan);
-  return plan;
+enum class Change { install, update };
+
+/// Pruning to files means: the environment shall be what they ask for, and nothing else.
+bool replaces_wishes(const EnvironmentRequest& request, const SolveChoices& choices) {
+  return choices.prune && !request.sources.empty();
 }
 
-Plan plan_update(const AppInputs& inputs, const Prefix& prefix, const EnvironmentRequest& request,
-                 const SolveChoices& choices) {
+bool all_satisfied(const std::vector<MatchSpec>& specs, const PrefixData& installed) {
+  return std::all_of(specs.begin(), specs.end(), [&](const MatchSpec& spec) {
+    const PrefixRecord* record = installed.find(spec.name);
+    return record != nullptr && satisfies(*record, record->channel, spec);
+  });
+}
+
+/// Solves once more with everything that the named packages need on the list of updates.
+std::vector<RepoDataRecord> with_updated_dependencies(const AppInputs& inputs, const EnvironmentRequest& request,
+                                                      detail::Wishes wishes, const std::vector<RepoDataRecord>& solution,
+                                                      const std::vector<MatchSpec>& specs) {
+  std::vector<std::string> names;
+  for (const MatchSpec& spec : specs) names.push_back(spec.name);
+  for (const std::string& name : with_dependencies(std::move(names), solution)) wishes.installed.update.push_back(name);
+  // The channels were asked a moment ago.
+  Settings settings = inputs.settings;
+  settings.use_index_cache = true;
+  const AppInputs again{inputs.environment, settings, inputs.reporter, inputs.stop, inputs.command};
+  std::vector<std::string> said_already;
+  return detail::solve_wishes(again, request.channels, request.platform, wishes, said_already);
+}
+
+std::vector<RepoDataRecord> solve_change(const AppInputs& inputs, const Existing& existing, const EnvironmentRequest& request,
+                                         std::vector<MatchSpec>& specs, const SolveChoices& choices, Change change,
+                                         Plan& plan) {
+  detail::Wishes wishes;
+  wishes.specs = specs;
+  if (!replaces_wishes(request, choices))
+    for (MatchSpec& spec : earlier_wishes(existing, specs)) wishes.specs.push_back(std::move(spec));
+  wishes.pins = all_pins(inputs, plan.prefix, choices);
+  pin_python_series(existing, specs, choices, wishes.pins);
+  wishes.installed.records = existing.records();
+  wishes.installed.freeze_all = choices.freeze_installed;
+  wishes.installed.update_all = choices.update_all;
+  wishes.installed.prune_orphans = choices.prune;
+  if (change == Change::update || choices.update_specs || choices.update_deps)
+    for (const MatchSpec& spec : specs) wishes.installed.update.push_back(spec.name);
+  if (choices.no_deps) wishes.dependencies = DependencyMode::none;
+  std::vector<RepoDataRecord> wanted = detail::solve_wishes(inputs, request.channels, request.platform, wishes, plan.warnings);
+  if (choices.update_deps && !choices.no_deps) wanted = with_updated_dependencies(inputs, request, wishes, wanted, specs);
+  if (choices.no_deps) wanted = with_installed(wanted, existing.data);
+  if (choices.only_deps) keep_only_dependencies(wanted, specs, &existing.data);
+  return wanted;
+}
+
+Plan plan_change(const AppInputs& inputs, const Prefix& prefix, const EnvironmentRequest& request, const SolveChoices& choices,
+                 Change change) {
   Plan plan;
   plan.kind = Plan::Kind::modify;
   plan.prefix = prefix;
   const Existing existing = open_existing(inputs, prefix, choices);
   take_request(plan, request, choices);
   plan.requested = existing.requested;
+  if (choices.update_all) plan.nothing_to_do = "All packages are up to date";
+  else if (change == Change::update) plan.nothing_to_do = "The named packages are up to date";
   for (const MatchSpec& spec : request.specs)
-    if (existing.data.find(spec.name) == nullptr)
+    if (change == Change::update && existing.data.find(spec.name) == nullptr)
       throw Error("`" + spec.name + "` is not installed", ErrorKind::packages_not_found)
           .at(prefix.path())
           .hint("`envtool install` adds a package")
           .with("packages", {spec.name});
 
-  detail::Wishes wishes;
-  wishes.specs = request.specs;
-  for (MatchSpec& spec : earlier_wishes(existing, request.specs)) wishes.specs.push_back(std::move(spec));
-  wishes.pins = all_pins(inputs, prefix, choices);
-  wishes.installed.records = existing.records();
-  wishes.installed.update_all = choices.update_all;
-  for (const MatchSpec& spec : request.specs) wishes.installed.update.push_back(spec.name);
-  pin_python_series(existing, request.specs, wishes.pins);
-  const auto wanted = detail::solve_wishes(inputs, request.channels, request.platform, wishes, plan.warnings);
-  add_requested(plan.requested, request.specs);
-  plan.update_specs = texts(request.specs);
-  plan.transaction = diff(existing.data.records(), wanted);
+  std::vector<std::string> reinstall;
+  if (choices.force_reinstall)
+    for (const MatchSpec& spec : request.specs) reinstall.push_back(spec.name);
+  std::vector<RepoDataRecord> wanted;
+  std::vector<MatchSpec> specs = request.specs;
+  if (request.explicit_records) {
+    wanted = replaces_wishes(request, choices) ? *request.explicit_records : with_installed(*request.explicit_records, existing.data);
+  } else {
+    add_pip_if_needed(specs, plan, &existing.data);
+    if (choices.satisfied_skip_solve && reinstall.empty() && !choices.update_all && all_satisfied(specs, existing.data))
+      wanted.assign(existing.data.records().begin(), existing.data.records().end());
+    else
+      wanted = solve_change(inputs, existing, request, specs, choices, change, plan);
+  }
+  if (replaces_wishes(request, choices)) plan.requested.clear();
+  add_requested(plan.requested, specs);
+  plan.update_specs = texts(specs);
+  plan.transaction = diff(existing.data.records(), wanted, reinstall);
+  plan.has_new_wishes = plan.requested != existing.requested;
   finish(inputs, plan);
   return plan;
+}
+
+}  // namespace
+
+Plan plan_install(const AppInputs& inputs, const Prefix& prefix, const EnvironmentRequest& request, const SolveChoices& choices) {
+  return plan_change(inputs, prefix, request, choices, Change::install);
+}
+
+Plan plan_update(const AppInputs& inputs, const Prefix& prefix, const EnvironmentRequest& request, const SolveChoices& choices) {
+  return plan_change(inputs, prefix, request, choices, Change::update);
 }
 
 Plan plan_remove(const AppInputs& inputs, const Prefix& prefix, const std::vector<std::string>& spec_texts,
@@ -289,16 +385,7 @@ Plan plan_remove(const AppInputs& inputs, const Prefix& prefix, const std::vecto
     const MatchSpec spec = MatchSpec::parse(text);
     bool found = false;
     for (const PrefixRecord& record : existing.data.records()) {
-      const Version version = Version::parse(record.version);
-      MatchTarget target;
-      target.name = record.name;
-      target.version = &version;
-      target.build = record.build;
-      target.build_number = record.build_number;
-      target.subdir = record.subdir;
-      target.channel_url = record.channel;
-      target.channel_name = record.channel;
-      if (!spec.matches(target)) continue;
+      if (!satisfies(record, record.channel, spec)) continue;
       names.insert(record.name);
       found = true;
     }
@@ -336,26 +423,24 @@ Plan plan_remove(const AppInputs& inputs, const Prefix& prefix, const std::vecto
       if (going.count(record.name) == 0) wanted.push_back(record);
     names = going;
   }
-  if (choices.prune) {
-    // What no wish and no remaining package needs goes, too.
-    std::set<std::string> needed;
-    std::vector<std::string> open;
-    for (const auto& [name, specs] : existing.requested)
-      if (names.count(name) == 0) open.push_back(name);
-    while (!open.empty()) {
-      const std::string name = open.back();
-      open.pop_back();
-      if (!needed.insert(name).second) continue;
-      if (const PrefixRecord* record = existing.data.find(name))
-        for (const std::string& depends : record->depends) open.push_back(MatchSpec::parse(depends).name);
-    }
-    std::erase_if(wanted, [&](const RepoDataRecord& record) { return needed.count(record.name) == 0; });
-  }
+  // What no wish and no remaining package needs can go, too; what nothing needed before is not spoken of.
+  const auto needed_by = [&](const RequestedSpecs& requested, const std::vector<RepoDataRecord>& records) {
+    std::vector<std::string> roots;
+    for (const auto& [name, specs] : requested) roots.push_back(name);
+    return with_dependencies(std::move(roots), records);
+  };
+  const std::set<std::string> needed_before = needed_by(existing.requested, {existing.data.records().begin(), existing.data.records().end()});
   for (const std::string& name : names)
     if (plan.requested.erase(name) != 0) plan.remove_specs.push_back(name);
   for (const std::string& text : spec_texts)
     if (std::find(plan.remove_specs.begin(), plan.remove_specs.end(), text) == plan.remove_specs.end())
       plan.remove_specs.push_back(text);
+  const std::set<std::string> needed = needed_by(plan.requested, wanted);
+  if (choices.prune) std::erase_if(wanted, [&](const RepoDataRecord& record) { return needed.count(record.name) == 0; });
+  else
+    for (const RepoDataRecord& record : wanted)
+      if (needed.count(record.name) == 0 && needed_before.count(record.name) != 0) plan.orphans.push_back(record.name);
+  std::sort(plan.orphans.begin(), plan.orphans.end());
   plan.transaction = diff(existing.data.records(), wanted);
   finish(inputs, plan);
   return plan;

@@ -53,6 +53,10 @@ struct ChannelOptions {
   std::string channel_priority;
   std::optional<long> repodata_ttl;
   bool use_index_cache = false;
+  /// A file of machine profiles, or nothing.
+  std::string virtual_packages;
+  /// A date or age as typed, or nothing.
+  std::string exclude_newer;
 };
 
 /// `env list`, also as `info --envs`.

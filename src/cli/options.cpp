@@ -42,6 +42,13 @@ void add_channel_options(CLI::App& app, ChannelOptions& options, PlatformOption 
          "--no-channel-priority", [&options] { options.channel_priority = "disabled"; },
          "Same as `--channel-priority disabled`")
       ->group(group);
+  app.add_option("--virtual-packages", options.virtual_packages,
+                 "Solve for the machine of this file (`FILE` or `FILE#profile`, see `info --virtual-packages`)")
+      ->group(group);
+  app.add_option("--exclude-newer", options.exclude_newer, "Without packages released later: `7d`, `36h`, `2026-04-01`")
+      ->group(group);
+  // One solver is all there is; scripts that were written for conda say which they want.
+  app.add_option_function<std::string>("--solver,--experimental-solver", [](const std::string&) {})->group("");
   app.add_option("--repodata-ttl", options.repodata_ttl, "Seconds for which a channel's records are not asked for again")
       ->group(group);
   app.add_flag("-C,--use-index-cache", options.use_index_cache, "Use channel records from the cache, however old")

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "envtool/base/error.hpp"
@@ -52,6 +54,12 @@ std::string plan_text(const Plan& plan) {
   count(transaction.change.size(), "to change");
   count(transaction.remove.size(), "to remove");
   if (!counts.empty()) text += "\n" + counts + "; " + (plan.to_download.empty() ? std::string("nothing to download") : human_size(plan.download_bytes()) + " to download") + "\n";
+  if (const std::size_t orphans = plan.orphans.size(); orphans != 0) {
+    std::vector<std::string> names(plan.orphans.begin(), plan.orphans.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(orphans, 5)));
+    if (orphans > names.size()) names.push_back("...");
+    text += "\n" + with_thousands(orphans) + (orphans == 1 ? " package stays that nothing needs" : " packages stay that nothing needs") +
+            " any more (" + join(names, ", ") + "); `--prune` removes " + (orphans == 1 ? "it" : "them") + ", too\n";
+  }
   for (const PipSection& section : plan.pip) {
     text += "\nThen pip installs, from " + section.origin + ":\n";
     for (const std::string& line : section.requirements) text += "  " + escape_control(redact(line)) + "\n";
@@ -77,6 +85,7 @@ Json plan_json(const Plan& plan, const TerminalReporter& reporter, bool dry_run)
   } else {
     document["actions"] = std::move(actions);
   }
+  if (!plan.orphans.empty()) document["orphans"] = plan.orphans;
   document["warnings"] = Json::array();
   for (const std::string& text : plan.warnings) document["warnings"].push_back(text);
   for (const std::string& text : reporter.warnings()) document["warnings"].push_back(text);
@@ -90,9 +99,10 @@ int show_and_execute(const CommandContext& context, const AppInputs& inputs, Ter
   const bool chatty = !json && !context.global.quiet;
   if (chatty) {
     for (const std::string& text : plan.warnings) print_note("warning: " + escape_control(text));
-    if (plan.empty()) print_out("All requested packages are already installed in " + plan.prefix.path() + "\n");
+    if (plan.empty()) print_out(plan.nothing_to_do + " in " + plan.prefix.path() + "\n");
     else print_out(plan_text(plan));
   }
+  if (plan.empty() && plan.has_new_wishes && !dry_run) execute(inputs, plan);
   if (dry_run || plan.empty()) {
     if (json) print_json(plan_json(plan, reporter, dry_run));
     else if (dry_run && chatty) print_out("\nThis was a dry run: nothing was changed.\n");

@@ -49,6 +49,8 @@ Settings load_settings(const CommandContext& context, const ChannelOptions& chan
   if (context.global.offline) options.set("offline", "true");
   if (context.global.assume_yes) options.set("always_yes", "true");
   if (!channels.channel_priority.empty()) options.set("channel_priority", channels.channel_priority);
+  if (!channels.exclude_newer.empty()) options.set("exclude_newer", channels.exclude_newer, "--exclude-newer");
+  if (!channels.virtual_packages.empty()) options.set("virtual_packages", channels.virtual_packages, "--virtual-packages");
   layers.push_back(std::move(options));
   Settings settings = merge(layers, {environment.home, environment.working_directory, environment.all()});
   if (channels.repodata_ttl) settings.repodata_ttl = std::chrono::seconds(*channels.repodata_ttl);

@@ -46,6 +46,13 @@ struct Plan {
   bool upgrade_pip_packages = false;
   /// Said again at the end.
   std::vector<std::string> warnings;
+  /// Said when there is nothing to do.
+  std::string nothing_to_do = "All requested packages are already installed";
+  /// The packages stay as they are, but the user asked for one by name for the first time or in other
+  /// words: that is noted for later commands.
+  bool has_new_wishes = false;
+  /// Packages that stay although, after this, no wish and no other package needs them.
+  std::vector<std::string> orphans;
 
   /// True when nothing would change.
   bool empty() const { return transaction.empty() && pip.empty() && !variables && kind == Kind::modify; }
@@ -57,8 +64,16 @@ struct SolveChoices {
   bool no_deps = false;
   bool only_deps = false;
   bool freeze_installed = false;
+  /// The named packages go to their newest versions although those that are there would do.
+  bool update_specs = false;
+  /// So do all that they need.
+  bool update_deps = false;
   bool update_all = false;
+  /// Nothing is looked up when the installed packages satisfy the named specs.
+  bool satisfied_skip_solve = false;
   bool no_pin = false;
+  /// Another minor version of Python may come in although nobody asked for it.
+  bool no_python_pin = false;
   bool force_reinstall = false;
   bool prune = false;
   bool skip_pip = false;

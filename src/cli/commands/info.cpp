@@ -8,10 +8,31 @@
 #include "envtool/app/sources.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/prefix/environments.hpp"
+#include "envtool/settings/machine_profile.hpp"
 
 namespace envtool {
 
 namespace {
+/// The machine as a file that `--virtual-packages` takes.
+int print_machine(const CommandContext& context, const ChannelOptions& options) {
+  const Settings settings = load_settings(context, options);
+  const Platform platform = options.platform.empty() ? Platform::current() : Platform::parse(options.platform);
+  MachineProfile profile;
+  profile.platform = platform.str();
+  for (const PackageRecord& record : virtual_packages(platform, settings, context.environment))
+    profile.packages.push_back({record.name, record.build == "0" ? record.version : record.version + "=" + record.build, ""});
+  if (!context.global.json) {
+    print_out(to_machine_profile(profile));
+    return 0;
+  }
+  nlohmann::ordered_json document;
+  document["platform"] = profile.platform;
+  document["packages"] = nlohmann::ordered_json::object();
+  for (const MachineProfile::Entry& entry : profile.packages) document["packages"][entry.name] = entry.value;
+  print_json(document);
+  return 0;
+}
+
 int run_info(const CommandContext& context) {
   const Settings settings = load_settings(context);
   const Platform platform = Platform::current();
@@ -71,8 +92,13 @@ void register_info(CLI::App& app, CommandContext& context) {
   add_global_options(*command, context.global);
   auto only_environments = std::make_shared<bool>(false);
   command->add_flag("-e,--envs", *only_environments, "Only the environments, as `env list`");
-  command->callback([&context, only_environments] {
-    context.action = [&context, only_environments] {
+  auto machine = std::make_shared<bool>(false);
+  auto options = std::make_shared<ChannelOptions>();
+  command->add_flag("--virtual-packages", *machine, "Only the virtual packages, as a file that `create --virtual-packages FILE` takes");
+  command->add_option("--platform,--subdir", options->platform, "With `--virtual-packages`: of this platform");
+  command->callback([&context, only_environments, machine, options] {
+    context.action = [&context, only_environments, machine, options] {
+      if (*machine) return print_machine(context, *options);
       return *only_environments ? list_all_environments(context) : run_info(context);
     };
   });

@@ -40,7 +40,12 @@ CLI::App* add_command(CLI::App& parent, CommandContext& context, const char* nam
   add_global_options(*command, context.global);
   add_solving_options(*command, *options);
   command->add_flag("--force-reinstall", options->choices.force_reinstall, "Link the named packages anew");
-  command->add_flag("--freeze-installed,--no-update-deps", options->choices.freeze_installed, "Leave installed packages exactly as they are");
+  auto* freeze = command->add_flag("--freeze-installed,--no-update-deps", options->choices.freeze_installed, "Leave installed packages exactly as they are");
+  command->add_flag("--update-specs", options->choices.update_specs, "Newest versions of the named packages (`update` does that anyway)")->excludes(freeze);
+  command->add_flag("--update-deps", options->choices.update_deps, "Newest versions of the named packages and of all that they need")->excludes(freeze);
+  command->add_flag(verb == Verb::update ? "-a,--all,--update-all" : "--update-all", options->choices.update_all, "Update every package")->excludes(freeze);
+  command->add_flag("-S,--satisfied-skip-solve", options->choices.satisfied_skip_solve, "Do nothing when the installed packages satisfy the named specs");
+  command->add_flag("--no-py-pin", options->choices.no_python_pin, "Let Python's minor version change although nobody asked for it");
   command->add_flag("--prune", options->choices.prune, "Remove packages that nothing asked for needs any more");
   command->add_flag("--override-frozen", options->choices.override_frozen, "Change the environment although it is frozen");
   command->callback([&context, options, verb] {
@@ -60,7 +65,6 @@ void add_update_command(CLI::App& parent, CommandContext& context) {
   options->never_asks = parent.get_name() == "env";
   auto* command = add_command(parent, context, "update", "Newer versions of the named packages, or of all", Verb::update, options);
   command->alias("upgrade");
-  command->add_flag("-a,--all,--update-all", options->choices.update_all, "Update every package");
 }
 
 void register_update(CLI::App& app, CommandContext& context) { add_update_command(app, context); }

@@ -15,6 +15,7 @@ struct RemoveOptions {
   std::vector<std::string> specs;
   bool dry_run = false;
   bool all = false;
+  bool keep_orphans = false;
   SolveChoices choices;
 };
 
@@ -41,7 +42,10 @@ void register_remove(CLI::App& app, CommandContext& context) {
   command->add_flag("-d,--dry-run", options->dry_run, "Show what would be done and stop");
   command->add_flag("--all", options->all, "Remove the whole environment");
   command->add_flag("--force,--force-remove,--no-deps", options->choices.no_deps, "Only these packages, even when others need them");
-  command->add_flag("--prune,--prune-deps", options->choices.prune, "Also dependencies that nothing needs any more");
+  auto* prune = command->add_flag("--prune,--prune-deps", options->choices.prune, "Also dependencies that nothing needs any more");
+  command->add_flag("--no-prune,--no-prune-deps", options->keep_orphans, "Leave dependencies that nothing needs any more (the default)")->excludes(prune);
+  // Nothing is solved; scripts that were written for conda say which solver they want.
+  command->add_option_function<std::string>("--solver,--experimental-solver", [](const std::string&) {})->group("");
   command->add_flag("--override-frozen", options->choices.override_frozen, "Change the environment although it is frozen");
   command->callback([&context, options] { context.action = [&context, options] { return run_remove(context, *options); }; });
 }

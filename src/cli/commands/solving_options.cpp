@@ -34,8 +34,8 @@ void add_solving_options(CLI::App& command, SolvingOptions& options) {
       ->allow_extra_args(false);
   command.add_option("--category", options.categories, "Also install this category of a lock file")->allow_extra_args(false);
   command.add_flag("-d,--dry-run", options.dry_run, "Show what would be done and stop");
-  command.add_flag("--no-deps", options.choices.no_deps, "Only the named packages, without their dependencies");
-  command.add_flag("--only-deps", options.choices.only_deps, "Only the dependencies of the named packages");
+  auto* no_deps = command.add_flag("--no-deps", options.choices.no_deps, "Only the named packages, without their dependencies");
+  command.add_flag("--only-deps", options.choices.only_deps, "Only the dependencies of the named packages")->excludes(no_deps);
   command.add_flag("--no-pin", options.choices.no_pin, "Ignore pinned packages");
   command.add_flag("--no-pip", options.choices.skip_pip, "Leave the `pip:` sections out");
   command.add_flag("--upgrade-pip-packages", options.choices.upgrade_pip_packages, "Let pip upgrade what is there already");
