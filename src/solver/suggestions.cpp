@@ -185,6 +185,7 @@ class Advisor {
       for (const auto& wish : request_.specs)
         if (wish.name == spec.name) spec = wish;
       spec.channel = channels[own];
+      spec.channel_urls.clear();
       std::erase_if(changed.specs, [&](const MatchSpec& wish) { return wish.name == spec.name; });
       changed.specs.push_back(spec);
       texts.push_back(spec_text(spec));
@@ -372,7 +373,7 @@ class Advisor {
     std::string variable = "CONDA_OVERRIDE_";
     for (const char c : name.substr(2)) variable += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     offer(Kind::assume_virtual, name, name + "=" + value, outcome(*solution, {}),
-          "if the environment is for a machine with " + quoted(name + " " + value) + ", set " + quoted(variable + "=" + value));
+          "if the environment is for a machine with " + quoted(name + " " + value) + ", set " + quoted(variable + "=" + value) + " or give `--virtual-packages FILE`");
     return true;
   }
 
