@@ -407,21 +407,10 @@ Plan plan_remove(const AppInputs& inputs, const Prefix& prefix, const std::vecto
       if (names.count(record.name) == 0) wanted.push_back(record);
   } else {
     // Nothing new is wanted, so no channel is asked: what needs a removed package goes with it.
-    std::set<std::string> going = names;
-    for (bool grew = true; grew;) {
-      grew = false;
-      for (const PrefixRecord& record : existing.data.records()) {
-        if (going.count(record.name) != 0) continue;
-        for (const std::string& depends : record.depends)
-          if (going.count(std::string(MatchSpec::parse(depends).name)) != 0) {
-            grew = going.insert(record.name).second;
-            break;
-          }
-      }
-    }
+    const auto going = removed_with(existing.records(), {names.begin(), names.end()});
+    names = {going.begin(), going.end()};
     for (const PrefixRecord& record : existing.data.records())
-      if (going.count(record.name) == 0) wanted.push_back(record);
-    names = going;
+      if (names.count(record.name) == 0) wanted.push_back(record);
   }
   // What no wish and no remaining package needs can go, too; what nothing needed before is not spoken of.
   const auto needed_by = [&](const RequestedSpecs& requested, const std::vector<RepoDataRecord>& records) {
