@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "compile_python.hpp"
+#include "leftovers.hpp"
 #include "envtool/base/error.hpp"
 #include "parallel.hpp"
 #include "system_call.hpp"
@@ -52,6 +53,7 @@ Journal ChangeBuilder::build() {
   Journal journal;
   journal.id = id_;
   journal.prefix = prefix_.path();
+  journal.folder = look_at(prefix_.transaction_directory()).inode;
   arrange(journal);
   return journal;
 }
@@ -118,6 +120,8 @@ void ChangeBuilder::stage_unparked() {
     step.after = look_at(slot_path(step.slot));
     const std::string slot = "conda-meta/.envtool/" + new_slot(step.slot);
     step.content = (parked.type == Found::Type::link ? root_.link_text(slot) : root_.file_digest(slot)).value_or("");
+    if (const auto digest = Sha256::parse(step.content); digest && parked.type == Found::Type::file)
+      regained_.emplace(action.file.path, *digest);
     places_.push_back(std::move(step));
     Step leave;
     leave.kind = Step::Kind::remove;
@@ -348,8 +352,11 @@ void ChangeBuilder::settle_old_files() {
 
 void ChangeBuilder::stage_metadata() {
   const std::string old_history = read_file_if_exists(prefix_.history_file()).value_or("");
-  for (const MetadataFile& file :
-       metadata_files(plan_, change_, staged_, compiled_, RevisionStore::load(prefix_), old_history, read_generation(prefix_) + 1)) {
+  std::vector<MetadataFile> files = metadata_files(plan_, change_, staged_, compiled_, regained_, RevisionStore::load(prefix_),
+                                                   old_history, read_generation(prefix_) + 1);
+  // The generation stays the last.
+  if (change_.pip_follows) files.insert(std::prev(files.end()), {std::string(unfinished_file), unfinished_text("")});
+  for (const MetadataFile& file : files) {
     Step step;
     step.path = file.path;
     if (file.is_removed) {

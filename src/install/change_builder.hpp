@@ -57,6 +57,8 @@ class ChangeBuilder {
   /// The folder of slots that was made last.
   std::string slot_folder_;
   std::vector<StagedFile> staged_;
+  /// Of parked files that get their paths back.
+  std::map<std::string, Sha256> regained_;
   std::vector<char> compiled_;
   std::size_t compiled_count_ = 0;
 

@@ -13,6 +13,7 @@
 #include "envtool/base/error.hpp"
 #include "envtool/os/log.hpp"
 #include "exchange_paths.hpp"
+#include "leftovers.hpp"
 #include "file_copier.hpp"
 #include "metadata.hpp"
 #include "move_mark.hpp"
@@ -134,7 +135,8 @@ class PrefixCopy {
     make_directories(parent_of(request_.to.path()));
     for (int attempt = 0; !lock_; ++attempt) {
       if (attempt == 10) throw Error("other processes keep taking the folder that is being built", ErrorKind::locked).at(request_.to.path());
-      folder_ = request_.to.path() + ".envtool-" + random_name();
+      id_ = random_name();
+      folder_ = request_.to.path() + std::string(building_mark) + id_;
       if (system_call("install.mkdir", [&] { return mkdir(folder_.c_str(), 0777); }) != 0)
         fail_errno("cannot create a folder for the environment", folder_, errno);
       made_ = true;
@@ -374,12 +376,11 @@ class PrefixCopy {
   }
 
   void swap_places() {
-    const std::string parent = parent_of(request_.to.path());
-    const std::string trash = (parent == "/" ? "" : parent) + "/.envtool-trash-" + random_name();
-    exchange_paths(folder_, request_.to.path(), trash);
+    const std::string waiting = waiting_place(request_.to, id_);
+    exchange_paths(folder_, request_.to.path(), waiting);
     made_ = marked_ = false;
-    if (surely_exists(folder_)) rename_path(folder_, trash);
-    result_.replaced = std::make_shared<ReplacedPrefix>(request_.to, trash, std::move(*to_lock_));
+    if (surely_exists(folder_)) rename_path(folder_, waiting);
+    result_.replaced = std::make_shared<ReplacedPrefix>(request_.to, waiting, std::move(*to_lock_));
   }
 
   const CopyRequest& request_;
@@ -393,7 +394,7 @@ class PrefixCopy {
   PrefixData data_;
   std::optional<FileCopier> copier_;
   std::vector<TreeEntry> tree_;
-  std::string folder_;
+  std::string folder_, id_;
   bool made_ = false;
   /// The old environment has a mark.
   bool marked_ = false;

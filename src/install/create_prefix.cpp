@@ -13,6 +13,7 @@
 #include "envtool/install/installer.hpp"
 #include "envtool/os/log.hpp"
 #include "exchange_paths.hpp"
+#include "leftovers.hpp"
 #include "metadata.hpp"
 #include "parallel.hpp"
 #include "prefix_root.hpp"
@@ -87,7 +88,8 @@ class Builder {
     // sweeping process may look between the folder and its lock; then another folder does.
     for (int attempt = 0; !lock_; ++attempt) {
       if (attempt == 10) throw Error("other processes keep taking the folder that is being built", ErrorKind::locked).at(plan_.prefix);
-      folder_ = plan_.prefix + ".envtool-" + random_name();
+      id_ = random_name();
+      folder_ = plan_.prefix + std::string(building_mark) + id_;
       if (system_call("install.mkdir", [&] { return mkdir(folder_.c_str(), 0777); }) != 0)
         fail_errno("cannot create a folder for the environment", folder_, errno);
       made_ = true;
@@ -209,8 +211,9 @@ class Builder {
 
   void write_metadata() {
     if (change_.state) make_directories(folder_ + "/conda-meta/.envtool/revisions");
-    for (const MetadataFile& file : metadata_files(plan_, change_, staged_, compiled_, RevisionStore(), "", 1))
+    for (const MetadataFile& file : metadata_files(plan_, change_, staged_, compiled_, {}, RevisionStore(), "", 1))
       if (!file.is_removed) write_new_file(folder_ + "/" + file.path, file.content);
+    if (change_.pip_follows) write_new_file(folder_ + "/" + std::string(unfinished_file), unfinished_text(id_));
     result_.linked_packages = plan_.packages.size();
   }
 
@@ -233,14 +236,14 @@ class Builder {
   /// Takes the place of the environment that is there: both are whole at every moment.
   void swap_places() {
     const std::string parent = plan_.prefix.substr(0, std::max<std::size_t>(plan_.prefix.rfind('/'), 1));
-    const std::string trash = (parent == "/" ? "" : parent) + "/.envtool-trash-" + random_name();
-    exchange_paths(folder_, plan_.prefix, trash);
+    const std::string waiting = waiting_place(Prefix(plan_.prefix), id_);
+    exchange_paths(folder_, plan_.prefix, waiting);
     made_ = false;
     reporter_.on_commit();
     stage_point("create.swapped", plan_.prefix);
-    if (surely_exists(folder_)) rename_path(folder_, trash);
+    if (surely_exists(folder_)) rename_path(folder_, waiting);
     if (options_.durability == Durability::full) sync_directory(parent);
-    result_.replaced = std::make_shared<ReplacedPrefix>(Prefix(plan_.prefix), trash, std::move(*old_lock_));
+    result_.replaced = std::make_shared<ReplacedPrefix>(Prefix(plan_.prefix), waiting, std::move(*old_lock_));
   }
 
   const LinkPlan& plan_;
@@ -248,7 +251,7 @@ class Builder {
   const InstallOptions& options_;
   std::stop_token stop_;
   InstallReporter& reporter_;
-  std::string folder_;
+  std::string folder_, id_;
   bool made_ = false;
   std::optional<FileLock> lock_;
   /// Of the environment that is to be replaced.
@@ -276,7 +279,8 @@ ReplacedPrefix::~ReplacedPrefix() {
 }
 
 void ReplacedPrefix::restore() {
-  const std::string aside = waiting_at_ + "0";
+  const std::string& path = prefix_.path();
+  const std::string aside = path.substr(0, path.rfind('/') + 1) + std::string(trash_stem) + random_name();
   exchange_paths(waiting_at_, prefix_.path(), aside);
   if (!surely_exists(waiting_at_)) rename_path(aside, waiting_at_);
   const std::string unwanted = std::exchange(waiting_at_, {});

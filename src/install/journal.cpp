@@ -10,7 +10,7 @@ namespace envtool::detail {
 
 namespace {
 constexpr std::string_view magic = "envtool-journal";
-constexpr std::string_view format = "1";
+constexpr std::string_view format = "2";
 
 /// One line: tab-separated fields, each escaped, and a checksum as the last.
 class LineWriter {
@@ -126,7 +126,9 @@ JournalStep read_step(char kind, LineReader& line) {
     step.slot = line.number<std::uint32_t>();
     step.before = line.found();
     step.parking_place = line.field();
-    if (!step.parking_place.empty() && !is_safe_relative_path(step.parking_place)) line.fail();
+    if (!step.parking_place.empty() &&
+        (!is_safe_relative_path(step.parking_place) || !step.parking_place.starts_with(std::string(parking_folder) + "/")))
+      line.fail();
   }
   if (step.kind == JournalStep::Kind::place) {
     step.after = line.found();
@@ -135,6 +137,7 @@ JournalStep read_step(char kind, LineReader& line) {
     if (recipe > static_cast<std::uint64_t>(FileAction::Kind::entry_point)) line.fail();
     step.recipe.kind = static_cast<FileAction::Kind>(recipe);
     step.recipe.source = line.field();
+    if (!step.recipe.source.empty() && step.recipe.source[0] != '/') line.fail();
     step.recipe.placeholder = line.field();
     step.recipe.digest = Sha256::parse(line.field());
     step.recipe.size = parse_unsigned(line.field());
@@ -151,7 +154,7 @@ std::string old_slot(std::uint32_t slot) { return "tx/old/" + std::to_string(slo
 std::string render_journal(const Journal& journal) {
   std::string out;
   out.reserve(journal.steps.size() * 200 + 4096);
-  LineWriter(out).field(magic).field(format).field(journal.id).field(journal.prefix).end();
+  LineWriter(out).field(magic).field(format).field(journal.id).field(journal.prefix).field(journal.folder).end();
   for (const JournalStep& step : journal.steps) write_step(step, out);
   if (!journal.compile.empty()) {
     LineWriter(out).field("Y").field(journal.python).end();
@@ -182,6 +185,7 @@ Journal parse_journal(std::string_view text, const std::string& origin) {
             .hint("finish it with that version: any command on this environment does");
       journal.id = line.field();
       journal.prefix = line.field();
+      journal.folder = line.number();
     } else if (kind == "end") {
       const auto count = line.number();
       if (count != journal.steps.size() + journal.compile.size()) throw fail("steps are missing");

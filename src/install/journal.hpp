@@ -53,6 +53,9 @@ struct Journal {
   std::string id;
   /// The prefix as its files have it; it may have been moved since.
   std::string prefix;
+  /// Inode number of `tx/`, which nobody can know beforehand: another one tells a copy, or a journal that
+  /// somebody else has made up. Such a one moves files within the prefix, and nothing more.
+  std::uint64_t folder = 0;
   std::vector<JournalStep> steps;
   /// Relative to the prefix; empty when nothing is to be compiled.
   std::string python;

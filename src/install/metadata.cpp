@@ -12,6 +12,16 @@ namespace envtool::detail {
 namespace {
 constexpr std::string_view generation_file = "conda-meta/.envtool/generation";
 
+/// A package whose file got its path back says again what is there.
+void note_regained(const LinkPlan& plan, const std::map<std::string, Sha256>& regained, PrefixRecord& record) {
+  for (const ParkAction& action : plan.unparks) {
+    const auto digest = regained.find(action.file.path);
+    if (digest == regained.end() || std::find(action.owners.begin(), action.owners.end(), record.dist()) == action.owners.end()) continue;
+    for (PathEntry& entry : record.paths)
+      if (entry.path == action.file.path && entry.path_type != PathType::softlink) entry.sha256_in_prefix = digest->second;
+  }
+}
+
 std::vector<PrefixRecord> finished_records(const LinkPlan& plan, const std::vector<StagedFile>& staged,
                                            const std::vector<char>& compiled) {
   std::vector<PrefixRecord> records;
@@ -22,8 +32,9 @@ std::vector<PrefixRecord> finished_records(const LinkPlan& plan, const std::vect
     PathEntry& entry = records[action.package].paths[action.entry];
     if (staged[i].is_link)
       entry.path_type = PathType::softlink;
-    else
+    else if (action.target == entry.path)
       entry.sha256_in_prefix = staged[i].digest;
+    // Else parked: another package's file is at the path, and the record says nothing of that one's content.
     if (staged[i].linked) (*staged[i].linked == LinkOutcome::hardlink ? hardlinked : copied)[action.package] = 1;
   }
   for (const SharedFile& shared : plan.shared)
@@ -61,13 +72,17 @@ RevisionFiles revision_files(const LinkPlan& plan, const EnvironmentChange& chan
 
 std::vector<MetadataFile> metadata_files(const LinkPlan& plan, const EnvironmentChange& change,
                                          const std::vector<StagedFile>& staged, const std::vector<char>& compiled,
-                                         const RevisionStore& revisions, const std::string& old_history,
+                                         const std::map<std::string, Sha256>& regained, const RevisionStore& revisions, const std::string& old_history,
                                          std::uint64_t generation) {
   std::vector<MetadataFile> files;
-  const std::vector<PrefixRecord> records = finished_records(plan, staged, compiled);
+  std::vector<PrefixRecord> records = finished_records(plan, staged, compiled);
+  for (PrefixRecord& record : records) note_regained(plan, regained, record);
   for (std::size_t i = 0; i < records.size(); ++i)
     if (!plan.packages[i].is_foreign) files.push_back({"conda-meta/" + records[i].file_name(), to_json(records[i])});
-  for (const PrefixRecord& record : plan.rewritten_records) files.push_back({"conda-meta/" + record.file_name(), to_json(record)});
+  for (PrefixRecord record : plan.rewritten_records) {
+    note_regained(plan, regained, record);
+    files.push_back({"conda-meta/" + record.file_name(), to_json(record)});
+  }
   if (change.removes_variables) files.push_back({"conda-meta/state", "", true});
   else if (change.variables) files.push_back({"conda-meta/state", render_state(*change.variables)});
   if (change.pinned) files.push_back({"conda-meta/pinned", change.pinned->value_or(""), !change.pinned->has_value()});
@@ -99,7 +114,8 @@ FileLock lock_prefix_file(const Prefix& prefix, const InstallOptions& options, c
   make_directories(prefix.state_directory());
   FileLock::Options lock_options;
   lock_options.timeout = options.lock_timeout;
-  lock_options.command = command;
+  lock_options.command = options.command.empty() ? command : options.command;
+  lock_options.stop = options.stop;
   lock_options.on_wait = [&](const LockHolder& holder) { reporter_of(options).on_lock_wait(holder); };
   return FileLock::acquire(prefix.lock_file(), FileLock::Mode::exclusive, lock_options);
 }

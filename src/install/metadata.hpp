@@ -16,11 +16,12 @@ struct MetadataFile {
 };
 
 /// The records, the history, the state: what conda-meta has after the change. `staged` belongs to `plan.files`,
-/// `compiled` to `plan.compile` (1: the byte code is there or will be); `revisions` and `old_history` are what
+/// `compiled` to `plan.compile` (1: the byte code is there or will be), `regained` has the digests of
+/// `plan.unparks`; `revisions` and `old_history` are what
 /// there is before the change.
 std::vector<MetadataFile> metadata_files(const LinkPlan& plan, const EnvironmentChange& change,
                                          const std::vector<StagedFile>& staged, const std::vector<char>& compiled,
-                                         const RevisionStore& revisions, const std::string& old_history,
+                                         const std::map<std::string, Sha256>& regained, const RevisionStore& revisions, const std::string& old_history,
                                          std::uint64_t generation);
 
 /// The number in `conda-meta/.envtool/generation`, 0 when there is none.

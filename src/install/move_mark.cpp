@@ -11,6 +11,7 @@
 #include "envtool/os/log.hpp"
 #include "metadata.hpp"
 #include "prefix_tree.hpp"
+#include "leftovers.hpp"
 #include "system_call.hpp"
 
 namespace envtool::detail {
@@ -76,6 +77,11 @@ std::optional<MoveMark> read_move_mark(const std::string& folder) {
   std::string body;
   for (std::size_t i = 0; i < 5; ++i) body.append(lines[i]).append("\n");
   if (sha256(body).hex() != lines[5]) return std::nullopt;
+  // The mark may be somebody else's work: what it lets us delete is a folder of trash next to the old place.
+  const std::string from(lines[2]), trash(lines[4]);
+  const std::string parent = from.substr(0, from.rfind('/') + 1);
+  if (!from.starts_with('/') || !lines[3].starts_with('/') || !trash.starts_with(parent) || !is_trash_name(trash.substr(parent.size())))
+    return std::nullopt;
   return MoveMark{std::string(lines[1]), std::string(lines[2]), std::string(lines[3]), std::string(lines[4])};
 }
 

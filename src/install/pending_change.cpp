@@ -36,6 +36,35 @@ void make_reserve(const std::string& path) {
   if (error_number == ENOSPC || error_number == EDQUOT) fail_errno("cannot set space aside", path, error_number);
 }
 
+[[noreturn]] void refuse_place(const std::string& path, const char* why) {
+  throw Error("an unfinished change is not where envtool leaves one", ErrorKind::unsafe)
+      .at(path)
+      .because(why)
+      .hint("somebody else may have put it there; remove it when you know that it is of no use");
+}
+
+/// What a change that is not ours could lead us to: folders and journals behind symlinks are never touched.
+void refuse_links(const Prefix& prefix) {
+  struct stat status{};
+  for (const std::string& folder : {prefix.conda_meta(), prefix.state_directory(), prefix.transaction_directory()})
+    if (lstat(folder.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) refuse_place(folder, "it is a symlink");
+  for (const char* name : {ready_name, copy_name, done_name}) {
+    const std::string path = prefix.transaction_directory() + name;
+    if (lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) refuse_place(path, "it is no file");
+  }
+}
+
+/// Who the journal came from: only our own is believed about files outside the prefix and programs to run.
+void limit_trust(const Prefix& prefix, const char* name, Journal& journal) {
+  const std::string folder = prefix.transaction_directory();
+  struct stat there{}, file{};
+  const bool known = lstat(folder.c_str(), &there) == 0 && lstat((folder + name).c_str(), &file) == 0;
+  if (known && there.st_ino == journal.folder && there.st_uid == geteuid() && file.st_uid == geteuid()) return;
+  log_info("the unfinished change of " + prefix.path() + " is a copy or another user's: only its own files are used");
+  for (JournalStep& step : journal.steps) step.recipe = {};
+  journal.compile.clear();
+}
+
 std::optional<Journal> read_journal(const std::string& folder, const char* name) {
   const auto text = read_file_if_exists(folder + name);
   if (!text) return std::nullopt;
@@ -104,6 +133,7 @@ RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options
   const std::string folder = prefix.transaction_directory();
   RecoverResult result;
   if (!surely_exists(folder)) return result;
+  refuse_links(prefix);
   if (recover_move(prefix, options, result)) return result;
   const char* name = surely_exists(folder + ready_name) ? ready_name : done_name;
   std::optional<Journal> journal;
@@ -128,6 +158,7 @@ RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options
     result.outcome = RecoverResult::Outcome::discarded;
     return result;
   }
+  limit_trust(prefix, name, *journal);
   stage_point("recover.replay", prefix.path());
   ApplyResult applied = finish_change(prefix, *journal, options, true);
   result.outcome = RecoverResult::Outcome::rolled_forward;
@@ -147,6 +178,7 @@ bool has_pending_change(const Prefix& prefix) {
 RecoverResult recover(const Prefix& prefix, const InstallOptions& options) {
   RecoverResult result;
   if (!has_pending_change(prefix)) return result;
+  refuse_links(prefix);
   std::optional<FileLock> lock;
   try {
     lock = FileLock::try_acquire(prefix.lock_file(), FileLock::Mode::exclusive, "recover");

@@ -66,7 +66,7 @@ FileRecipe file_recipe(const LinkPlan& plan, const FileAction& action) {
   FileRecipe recipe;
   recipe.kind = action.kind;
   recipe.placeholder = entry.prefix_placeholder;
-  recipe.digest = action.kind == FileAction::Kind::entry_point ? entry.sha256_in_prefix : entry.sha256;
+  recipe.digest = action.kind == FileAction::Kind::entry_point && entry.sha256_in_prefix ? entry.sha256_in_prefix : entry.sha256;
   recipe.size = entry.size_in_bytes;
   if (action.kind != FileAction::Kind::entry_point) {
     recipe.source = package.extracted_directory + "/" + action.source;

@@ -10,13 +10,15 @@ namespace envtool::detail {
 std::string content_identity(const Claim& claim) {
   const PathEntry& entry = *claim.entry;
   const auto of_owner = [&] { return "owner:" + claim.owner->dist(); };
+  // A file that is parked has its digest in `sha256`.
+  const auto& script = entry.sha256_in_prefix ? entry.sha256_in_prefix : entry.sha256;
   switch (entry.path_type) {
     case PathType::pyc_file:
       return "pyc";
     case PathType::unix_python_entry_point:
     case PathType::windows_python_entry_point_script:
     case PathType::windows_python_entry_point_exe:
-      return entry.sha256_in_prefix ? "script:" + entry.sha256_in_prefix->hex() : of_owner();
+      return script ? "script:" + script->hex() : of_owner();
     default:
       break;
   }
@@ -97,6 +99,21 @@ void PathSettlement::note_conflict(const std::string& path, const Claim& winner,
   plan_.conflicts.push_back(std::move(conflict));
 }
 
+void forget_digest(PathEntry& entry) {
+  const bool is_script = entry.path_type == PathType::unix_python_entry_point;
+  if (is_script && !entry.sha256) entry.sha256 = entry.sha256_in_prefix;
+  entry.sha256_in_prefix.reset();
+}
+
+void PathSettlement::note_lost(const std::string& path, const Group& group) {
+  for (const Claim* claim : group.claims) {
+    if (claim->side == Claim::Side::linked)
+      forget_digest(plan_.packages[claim->package].record.paths[claim->entry_index]);
+    else if (claim->side == Claim::Side::kept && claim->entry->sha256_in_prefix)
+      plan_.lost_paths[claim->owner->dist()].push_back(path);
+  }
+}
+
 void PathSettlement::settle(const std::string& path, std::vector<Claim>& claims, std::vector<char>& dropped) {
   // The common cases first: one package, coming, staying or going.
   std::vector<Group> groups;
@@ -155,6 +172,9 @@ void PathSettlement::settle(const std::string& path, std::vector<Claim>& claims,
   }
 
   const bool winner_is_new = winner.side == Claim::Side::linked;
+  if (groups.size() > 1)
+    for (const Group& group : groups)
+      if (&group != winner_group) note_lost(path, group);
   if (winner_is_new && winner_group->parked) plan_.forgotten_parked.push_back(winner_group->place);
   if (holder == winner_group && !winner_is_new) return;
   if (!winner_is_new) {
@@ -164,6 +184,8 @@ void PathSettlement::settle(const std::string& path, std::vector<Claim>& claims,
       return;
     }
     plan_.unparks.push_back({{path, *winner.entry, winner.owner->dist()}, winner_group->place});
+    for (const Claim* claim : winner_group->claims)
+      if (claim->side != Claim::Side::leaving) plan_.unparks.back().owners.push_back(claim->owner->dist());
   }
   if (holder == nullptr) return;
   if (holder != winner_group && holder->survives()) {

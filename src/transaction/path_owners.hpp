@@ -31,6 +31,9 @@ using ClaimMap = std::unordered_map<std::string_view, std::vector<Claim>>;
 
 /// What makes two files at one path the same: type and content, as far as the manifest knows it.
 std::string content_identity(const Claim& claim);
+/// For the record of a package whose file is not at its path: what is there is another's. A script's digest
+/// stays as that of the package's own file.
+void forget_digest(PathEntry& entry);
 /// The parking place for a path's file of this identity.
 std::string parking_place(std::string_view path, std::string_view identity);
 
@@ -44,6 +47,8 @@ class PathSettlement {
 
  private:
   struct Group;
+  /// The records of the group's packages say nothing any more about the content at the path.
+  void note_lost(const std::string& path, const Group& group);
   void note_conflict(const std::string& path, const Claim& winner, const std::vector<Group>& groups);
 
   LinkPlan& plan_;

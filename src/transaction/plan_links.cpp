@@ -399,6 +399,12 @@ class LinkPlanner {
     }
   }
 
+  bool regains_path(const PrefixRecord& record) const {
+    return std::any_of(plan_.unparks.begin(), plan_.unparks.end(), [&](const ParkAction& action) {
+      return std::find(action.owners.begin(), action.owners.end(), record.dist()) != action.owners.end();
+    });
+  }
+
   void note_records() {
     const auto remove_record = [&](const PrefixRecord& record) { plan_.removed_records.push_back(record.file_name()); };
     for (const PrefixRecord& record : transaction_.remove) remove_record(record);
@@ -406,12 +412,18 @@ class LinkPlanner {
     plan_.basis = plan_.removed_records;
     for (const PrefixRecord& record : transaction_.keep) {
       plan_.basis.push_back(record.file_name());
-      if (!options_.requested_specs) continue;
-      const auto found = options_.requested_specs->find(record.name);
-      const std::vector<std::string> specs = found == options_.requested_specs->end() ? std::vector<std::string>() : found->second;
-      if (specs == record.requested_specs) continue;
+      std::vector<std::string> specs = record.requested_specs;
+      if (options_.requested_specs) {
+        const auto found = options_.requested_specs->find(record.name);
+        specs = found == options_.requested_specs->end() ? std::vector<std::string>() : found->second;
+      }
+      const auto lost = plan_.lost_paths.find(record.dist());
+      if (specs == record.requested_specs && lost == plan_.lost_paths.end() && !regains_path(record)) continue;
       plan_.rewritten_records.push_back(record);
       plan_.rewritten_records.back().requested_specs = specs;
+      if (lost == plan_.lost_paths.end()) continue;
+      for (PathEntry& entry : plan_.rewritten_records.back().paths)
+        if (std::find(lost->second.begin(), lost->second.end(), entry.path) != lost->second.end()) detail::forget_digest(entry);
     }
     // A reinstalled package's record is replaced, not removed.
     for (const PlannedPackage& package : plan_.packages) std::erase(plan_.removed_records, package.record.file_name());

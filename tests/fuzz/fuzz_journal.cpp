@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   detail::JournalStep step;
   step.path = "a/b";
   step.content = std::string(text);
-  step.recipe.source = std::string(text);
+  step.recipe.source = "/" + std::string(text);
   step.before.mtime_ns = static_cast<std::int64_t>(size) - 100;
   journal.steps.push_back(step);
   const detail::Journal again = detail::parse_journal(detail::render_journal(journal), "fuzz");

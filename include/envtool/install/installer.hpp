@@ -38,6 +38,10 @@ struct InstallOptions {
   unsigned threads = 0;
   /// How long to wait for another process that works on the prefix.
   std::chrono::milliseconds lock_timeout = std::chrono::minutes(5);
+  /// What other processes are told while they wait for this one; empty: what it is doing, in one word.
+  std::string command = {};
+  /// Ends the waiting for a lock with an `Error` (interrupted).
+  std::stop_token stop = {};
   /// Never null inside the library; the default reporter does nothing.
   InstallReporter* reporter = nullptr;
   /// Seconds for byte-compiling, then it is given up (which is no error).
@@ -72,6 +76,8 @@ struct EnvironmentChange {
   HistoryEntry history;
   /// Variables to write to `conda-meta/state`; absent: the file stays as it is.
   std::optional<EnvironmentVariables> variables;
+  /// pip packages come after this change: until `mark_finished` the environment is marked as unfinished.
+  bool pip_follows = false;
   /// `conda-meta/state` goes.
   bool removes_variables = false;
   /// The new text of `conda-meta/pinned`, or nothing in it: the file goes. Absent: it stays as it is.
@@ -159,7 +165,15 @@ std::vector<std::string> unowned_files(const Prefix& prefix);
 /// `.envtool-trash-*`, which later creations and removals next to it sweep away.
 void remove_prefix(const Prefix& prefix, const InstallOptions& options = {});
 
-/// Deletes what killed creations and removals left next to this prefix, when their processes are gone.
+/// What to tell about an environment whose pip packages never came because the process was ended;
+/// nothing for all others.
+std::optional<std::string> unfinished_note(const Prefix& prefix);
+
+/// The pip packages are there (see `EnvironmentChange::pip_follows`). Throws `Error`.
+void mark_finished(const Prefix& prefix);
+
+/// Deletes what killed creations and removals left next to this prefix, when their processes are gone. An
+/// environment that waits for its replacement to be finished is put back when its place is empty.
 void sweep_leftovers(const Prefix& prefix);
 
 }  // namespace envtool

@@ -78,6 +78,8 @@ struct ParkAction {
   OwnedPath file;
   /// Relative to the prefix.
   std::string parking_place;
+  /// `name-version-build` of all packages whose file it is.
+  std::vector<std::string> owners = {};
 };
 
 /// Two packages, one path, different content.
@@ -137,7 +139,9 @@ struct LinkPlan {
   std::vector<CompileAction> compile;
   /// Records of conda-meta that go (file names), sorted.
   std::vector<std::string> removed_records;
-  /// Records of packages that stay whose `requested_specs` change.
+  /// Installed packages whose file lost its path, with the paths: their records no longer say what is there.
+  std::map<std::string, std::vector<std::string>> lost_paths;
+  /// Records of packages that stay whose `requested_specs` or own paths change.
   std::vector<PrefixRecord> rewritten_records;
   /// File names of the records that this plan was made from; `apply_to_prefix` refuses when the
   /// prefix has others by then.
