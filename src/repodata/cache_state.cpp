@@ -64,10 +64,11 @@ std::optional<CacheState> parse_cache_state(std::string_view text) {
 
 std::optional<CacheState> read_cache_state(const std::string& path, const std::string& url_prefix) {
   const auto text = read_file_if_exists(path, 1 << 20);
-  if (!text) return {};
-  auto state = parse_cache_state(*text);
+  if (!text) return std::nullopt;
+  std::optional<CacheState> state = parse_cache_state(*text);
   // File names are a digest's beginning: make sure that the entry is ours.
-  if (state && !state->url.starts_with(url_prefix)) state.reset();
+  const bool ours = state && state->url.compare(0, url_prefix.size(), url_prefix) == 0;
+  if (!ours) return std::nullopt;
   return state;
 }
 
