@@ -28,26 +28,6 @@ class RepoDataNews : public RepoDataReporter {
 
 }  // namespace
 
-Error unsolvable_error(const Unsolvable& unsolvable, const std::vector<Channel>& channels) {
-  std::vector<std::string> urls;
-  for (const Channel& channel : channels) urls.push_back(channel.base_url.str());
-  if (unsolvable.kind == Unsolvable::Kind::packages_not_found) {
-    std::vector<std::string> specs;
-    for (const MissingPackage& missing : unsolvable.missing) specs.push_back(missing.spec);
-    Error error(specs.size() == 1 ? "no channel has a package for `" + specs[0] + "`"
-                                  : "no channel has packages for these specs",
-                ErrorKind::packages_not_found);
-    error.at("channels " + join(urls, ", "));
-    error.because(explain(unsolvable));
-    error.with("packages", specs).with("channel_urls", urls);
-    return error;
-  }
-  Error error("the wishes cannot stand together", ErrorKind::unsatisfiable);
-  error.because(explain(unsolvable));
-  error.with("channel_urls", urls);
-  return error;
-}
-
 namespace detail {
 
 void ReachableRecords::load(const AppInputs& inputs, const std::vector<Channel>& channels, const Platform& platform,
@@ -81,12 +61,22 @@ void ReachableRecords::load(const AppInputs& inputs, const std::vector<Channel>&
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  records_ = gateway_->load_reachable(std::move(names), {}, inputs.stop);
+  names_ = std::move(names);
+  fill(inputs.stop);
   inputs.reporter.on_repodata_finish();
+}
 
+void ReachableRecords::fill(std::stop_token stop) {
+  index_ = CandidateIndex();
+  records_ = gateway_->load_reachable(names_, {}, stop);
   for (const Channel& channel : channels_) index_.add_channel(channel.name);
   for (const auto& [name, lists] : records_)
     for (const SubdirRecords& list : lists) index_.add(list.records, static_cast<std::uint32_t>(list.channel));
+}
+
+void ReachableRecords::load_more(const std::vector<std::string>& names, std::stop_token stop) {
+  names_.insert(names_.end(), names.begin(), names.end());
+  fill(stop);
 }
 
 std::vector<RepoDataRecord> solve_wishes(const AppInputs& inputs, const std::vector<Channel>& channels,
@@ -116,18 +106,23 @@ std::vector<RepoDataRecord> solve_wishes(const AppInputs& inputs, const std::vec
     case ChannelPrioritySetting::flexible: request.options.channel_priority = ChannelPriority::flexible; break;
     case ChannelPrioritySetting::disabled: request.options.channel_priority = ChannelPriority::disabled; break;
   }
+  // The solver sees only what the request can reach.
+  request.known_names = [&] { return reachable.all_names(inputs.stop); };
   inputs.reporter.on_solve_start();
   auto result = solve(request);
   inputs.reporter.on_solve_finish();
   if (auto* unsolvable = std::get_if<Unsolvable>(&result)) {
-    // The solver sees only what the request can reach: names spelled alike are looked up here.
-    if (unsolvable->kind == Unsolvable::Kind::packages_not_found) {
-      const auto all_names = reachable.all_names(inputs.stop);
-      for (MissingPackage& missing : unsolvable->missing)
-        {
-        missing.closest = closest_matches(MatchSpec::parse(missing.spec).name, all_names);
-        std::erase(missing.closest, MatchSpec::parse(missing.spec).name);
-      }
+    add_app_suggestions(*unsolvable, reachable, inputs, platform, wishes);
+    std::vector<std::string> closest;
+    for (const MissingPackage& missing : unsolvable->missing)
+      if (!missing.closest.empty()) closest.push_back(missing.closest.front());
+    if (!closest.empty()) {
+      // Would the name that is spelled alike do?
+      reachable.load_more(closest, inputs.stop);
+      auto again = solve(request);
+      if (const auto* renamed = std::get_if<Unsolvable>(&again))
+        for (const Suggestion& suggestion : renamed->suggestions)
+          if (suggestion.kind == Suggestion::Kind::other_name) unsolvable->suggestions.push_back(suggestion);
     }
     throw unsolvable_error(*unsolvable, reachable.channels());
   }

@@ -27,12 +27,22 @@ class ReachableRecords {
   const std::vector<std::string>& warnings() const { return warnings_; }
   /// Every name that the channels have; read on demand, for suggestions.
   std::vector<std::string> all_names(std::stop_token stop) const { return gateway_->all_names(stop); }
+  /// The records that more names lead to. What was given out before is no longer valid.
+  void load_more(const std::vector<std::string>& names, std::stop_token stop);
+  /// True when no channel has anything for the platform but `noarch`.
+  bool platform_is_empty(const AppInputs& inputs, const Platform& platform);
+  /// Which of the names other common platforms have, as far as that can be read without a request.
+  std::map<std::string, std::vector<std::string>> on_other_platforms(const AppInputs& inputs, const Platform& platform,
+                                                                     const std::vector<std::string>& names);
 
  private:
+  void fill(std::stop_token stop);
+
   std::unique_ptr<Fetcher> fetcher_;
   std::unique_ptr<RepoDataReporter> reporter_;
   std::unique_ptr<RepoDataGateway> gateway_;
   std::vector<Channel> channels_;
+  std::vector<std::string> names_;
   RecordsByName records_;
   CandidateIndex index_;
   std::vector<std::string> warnings_;
@@ -45,6 +55,10 @@ struct Wishes {
   InstalledPackages installed;
   DependencyMode dependencies = DependencyMode::all;
 };
+
+/// Completes what the solver can say with what it cannot see: other platforms, where pins come from.
+void add_app_suggestions(Unsolvable& unsolvable, ReachableRecords& reachable, const AppInputs& inputs,
+                         const Platform& platform, const Wishes& wishes);
 
 /// Solves; throws `unsolvable_error` when there is no solution. The records are copies, dependencies
 /// first.

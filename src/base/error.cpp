@@ -148,6 +148,11 @@ Error& Error::with(std::string key, std::vector<std::string> values) {
   return *this;
 }
 
+Error& Error::with_json(std::string key, std::string document) {
+  json_fields_.emplace_back(std::move(key), std::move(document));
+  return *this;
+}
+
 const char* Error::what() const noexcept { return rendered_.c_str(); }
 
 void Error::render() {

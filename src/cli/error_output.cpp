@@ -22,6 +22,13 @@ std::string printable(std::string_view text) {
   }
   return result;
 }
+
+/// Every string of a nested value made harmless.
+void make_printable(nlohmann::ordered_json& value) {
+  if (value.is_string()) value = printable(value.get_ref<const std::string&>());
+  else if (value.is_structured())
+    for (auto& item : value) make_printable(item);
+}
 }  // namespace
 
 int report_error(const Error& error, bool json) {
@@ -40,6 +47,12 @@ int report_error(const Error& error, bool json) {
     for (const auto& [key, values] : error.fields()) {
       document[key] = nlohmann::ordered_json::array();
       for (const std::string& value : values) document[key].push_back(printable(value));
+    }
+    for (const auto& [key, text] : error.json_fields()) {
+      auto value = nlohmann::ordered_json::parse(text, nullptr, false);
+      if (value.is_discarded()) continue;
+      make_printable(value);
+      document[key] = std::move(value);
     }
     document["exit_code"] = exit_code(error.kind());
     try {

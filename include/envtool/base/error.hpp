@@ -60,6 +60,9 @@ class Error : public std::exception {
   Error& caused_by(const Error& cause);
   /// A structured field of the JSON form, for example `packages` of a `packages_not_found`.
   Error& with(std::string key, std::vector<std::string> values);
+  /// The same for a nested value: a whole JSON document as text. Its strings pass through `redact()`
+  /// when it is shown.
+  Error& with_json(std::string key, std::string document);
 
   ErrorKind kind() const { return kind_; }
   const std::string& message() const { return message_; }
@@ -69,6 +72,7 @@ class Error : public std::exception {
   /// The whole texts of the errors that led to this one, as their `what()` gave them.
   const std::vector<std::string>& causes() const { return causes_; }
   const std::vector<std::pair<std::string, std::vector<std::string>>>& fields() const { return fields_; }
+  const std::vector<std::pair<std::string, std::string>>& json_fields() const { return json_fields_; }
 
   /// The whole error as plain text without a trailing newline: the message, then indented by two
   /// `at ...`, `because ...`, `caused by: ...`, `hint: ...`. Control characters are escaped.
@@ -84,6 +88,7 @@ class Error : public std::exception {
   std::vector<std::string> hints_;
   std::vector<std::string> causes_;
   std::vector<std::pair<std::string, std::vector<std::string>>> fields_;
+  std::vector<std::pair<std::string, std::string>> json_fields_;
   std::string rendered_;
 };
 
