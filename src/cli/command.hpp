@@ -24,6 +24,8 @@ struct GlobalOptions {
   bool no_rc = false;
   std::vector<std::string> rc_files;
   std::string root_prefix;
+  /// Seconds.
+  std::optional<long> lock_timeout;
 };
 
 /// What a command needs from the process, made once by `main`.
@@ -73,12 +75,15 @@ void register_create(CLI::App& app, CommandContext& context);
 void register_install(CLI::App& app, CommandContext& context);
 void register_update(CLI::App& app, CommandContext& context);
 void register_remove(CLI::App& app, CommandContext& context);
+void register_history(CLI::App& app, CommandContext& context);
 void register_list(CLI::App& app, CommandContext& context);
 void register_env(CLI::App& app, CommandContext& context);
+void register_index(CLI::App& app, CommandContext& context);
 void register_info(CLI::App& app, CommandContext& context);
 void register_run(CLI::App& app, CommandContext& context);
 void register_clean(CLI::App& app, CommandContext& context);
 void register_lock(CLI::App& app, CommandContext& context);
+void register_rename(CLI::App& app, CommandContext& context);
 void register_shell(CLI::App& app, CommandContext& context);
 void register_search(CLI::App& app, CommandContext& context);
 void register_repoquery(CLI::App& app, CommandContext& context);

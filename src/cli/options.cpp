@@ -11,6 +11,9 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_flag("-q,--quiet", options.quiet, "No progress, no chatter")->group(group);
   app.add_flag("-v,--verbose", options.verbosity, "Say more (repeat for more still)")->group(group);
   app.add_flag("--offline", options.offline, "Use only what is on this machine; no request is sent")->group(group);
+  app.add_option("--lock-timeout", options.lock_timeout, "Seconds to wait for another process that changes the environment (default: 300)")
+      ->check(CLI::Range(0L, 365L * 86400))
+      ->group(group);
   app.add_option("-r,--root-prefix", options.root_prefix, "Folder with `envs` and `pkgs` (default: ~/.envtool)")
       ->group(group);
   app.add_flag("--no-rc", options.no_rc, "Read no configuration files")->group(group);
