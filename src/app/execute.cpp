@@ -1,24 +1,17 @@
 #include "envtool/app/change.hpp"
+#include "envtool/app/history.hpp"
 #include "envtool/app/sources.hpp"
 #include "envtool/base/error.hpp"
+#include "envtool/base/text.hpp"
 #include "envtool/prefix/environments.hpp"
+#include "history_execute.hpp"
+#include "history_state.hpp"
+#include "install_options.hpp"
+#include "pip_distributions.hpp"
 
 namespace envtool {
 
 namespace {
-
-InstallOptions install_options(const AppInputs& inputs) {
-  InstallOptions options;
-  options.link.hardlink = !inputs.settings.always_copy;
-  options.durability = inputs.settings.durable ? Durability::full : Durability::none;
-  options.reporter = &inputs.reporter;
-  try {
-    options.byte_code_folder = PackageCache(inputs.settings.pkgs_dirs).writable_directory() + "/.byte-code";
-  } catch (const Error&) {
-    // No cache that can be written: everything is compiled then.
-  }
-  return options;
-}
 
 /// The record's URL with the credentials of the channel that it belongs to: records hold none.
 std::vector<Url> credentialed_urls(const RepoDataRecord& record, const std::vector<Channel>& channels) {
@@ -74,14 +67,13 @@ LinkPlan link_plan(const AppInputs& inputs, const Plan& plan, const std::vector<
   return plan_links(plan.prefix.path(), completed(plan.transaction, cached), package_sources(cached), options);
 }
 
-EnvironmentChange environment_change(const AppInputs& inputs, const Plan& plan) {
-  EnvironmentChange change;
-  change.history.command = inputs.command;
-  change.history.tool_version = ENVTOOL_VERSION;
-  change.history.update_specs = plan.update_specs;
-  change.history.remove_specs = plan.remove_specs;
-  change.variables = plan.variables;
-  return change;
+HistoryEntry history_entry(const AppInputs& inputs, const Plan& plan) {
+  HistoryEntry entry;
+  entry.command = inputs.command;
+  entry.tool_version = ENVTOOL_VERSION;
+  entry.update_specs = plan.update_specs;
+  entry.remove_specs = plan.remove_specs;
+  return entry;
 }
 
 void run_pip(const AppInputs& inputs, const Plan& plan) {
@@ -95,40 +87,103 @@ void run_pip(const AppInputs& inputs, const Plan& plan) {
   }
 }
 
-InstallResult execute_create(const AppInputs& inputs, const Plan& plan, const LinkPlan& links) {
+InstallResult execute_create(const AppInputs& inputs, const Plan& plan, const std::vector<CachedPackage>& cached) {
   InstallOptions options = install_options(inputs);
   if (plan.replaces_existing) options.existing = ExistingPrefix::replace;
-  InstallResult result = create_prefix(links, environment_change(inputs, plan), options, inputs.stop);
+  EnvironmentChange change;
+  change.history = history_entry(inputs, plan);
+  change.variables = plan.variables;
+  change.state = detail::state_after(plan, completed(plan.transaction, cached), {});
+  change.pip_follows = !plan.pip.empty();
+  InstallResult result = create_prefix(link_plan(inputs, plan, cached), change, options, inputs.stop);
+  if (!plan.pip.empty()) {
+    try {
+      run_pip(inputs, plan);
+    } catch (const Error&) {
+      // An environment without its pip packages looks complete and is not.
+      if (result.replaced) result.replaced->restore();
+      else remove_prefix(plan.prefix, options);
+      throw;
+    }
+    PrefixLock lock = PrefixLock::acquire(plan.prefix, options);
+    detail::record_pip(inputs, plan.prefix, lock, 1, nullptr);
+    mark_finished(plan.prefix);
+  }
+  EnvironmentRegistry(inputs.environment.home).add(plan.prefix);
+  return result;
+}
+
+/// Packages, wishes, variables, and what a rollback brings back: one change.
+InstallResult change_packages(const AppInputs& inputs, const Plan& plan, PrefixLock& lock, const std::vector<CachedPackage>& cached,
+                              EnvironmentState found) {
+  Plan known = plan;
+  known.transaction = completed(plan.transaction, cached);
+  EnvironmentChange change;
+  change.history = history_entry(inputs, plan);
+  change.variables = plan.variables;
+  LinkPlan links = link_plan(inputs, plan, cached);
+  if (plan.restoration) {
+    change.pinned = plan.restoration->pinned;
+    change.removes_variables = plan.restoration->removes_variables;
+    detail::add_pip_files(links, plan, *plan.restoration);
+  }
+  change.state = detail::state_after(plan, known.transaction, found);
+  change.found = std::move(found);
+  change.pip_follows = !plan.pip.empty();
+  return apply_to_prefix(lock, links, change, install_options(inputs), inputs.stop);
+}
+
+/// pip goes its own way, outside of the change; what it has done is written down afterwards, also when it failed.
+/// `alone` is null when the packages' revision is there already.
+void change_pip(const AppInputs& inputs, const Plan& plan, PrefixLock& lock, const detail::PipChange* alone) {
+  const std::size_t revisions = RevisionStore::load(plan.prefix).size();
   try {
     run_pip(inputs, plan);
   } catch (const Error&) {
-    // An environment without its pip packages looks complete and is not.
-    if (result.replaced) result.replaced->restore();
-    else remove_prefix(plan.prefix, options);
+    detail::record_pip(inputs, plan.prefix, lock, revisions, alone);
+    mark_finished(plan.prefix);  // the user is told
     throw;
   }
+  detail::record_pip(inputs, plan.prefix, lock, revisions, alone);
+  mark_finished(plan.prefix);
+}
+
+/// Loud: the environment is not what was asked for.
+[[noreturn]] void fail_incomplete(const Plan& plan) {
+  std::vector<std::string> packages;
+  Error error("the environment is back at revision " + std::to_string(plan.restoration->revision) + " but for pip packages", ErrorKind::general);
+  error.at(plan.prefix.path());
+  for (const auto& [item, why] : plan.restoration->pip_lost) {
+    packages.push_back(item.name + "==" + item.version);
+    error.hint(packages.back() + " cannot be brought back: " + why);
+  }
+  throw error.because("not as then: " + join(packages, ", ")).with("packages", packages);
+}
+
+InstallResult execute_change(const AppInputs& inputs, const Plan& plan) {
+  const auto cached = fetch(inputs, plan);
+  PrefixLock lock = PrefixLock::acquire(plan.prefix, install_options(inputs));
+  const std::vector<PrefixRecord> installed = detail::installed_records(plan.transaction);
+  EnvironmentState found = detail::observe_state(plan.prefix, installed, RevisionStore::load(plan.prefix), inputs.settings.pkgs_dirs);
+  if (!found.pip.empty() && (plan.restoration || !plan.pip.empty())) {
+    // Whatever goes or is replaced can come back.
+    BundleStore bundles(inputs.settings.pkgs_dirs);
+    detail::keep_bundles(inputs, plan.prefix, found.pip, bundles);
+  }
+  InstallResult result;
+  const bool has_revision = !plan.transaction.empty() || plan.variables || plan.has_new_wishes || plan.restoration;
+  const detail::PipChange alone{history_entry(inputs, plan), found};
+  if (has_revision) result = change_packages(inputs, plan, lock, cached, std::move(found));
   EnvironmentRegistry(inputs.environment.home).add(plan.prefix);
+  if (!plan.pip.empty()) change_pip(inputs, plan, lock, has_revision ? nullptr : &alone);
+  if (plan.restoration && !plan.restoration->pip_lost.empty()) fail_incomplete(plan);
   return result;
 }
 
 }  // namespace
 
 InstallResult execute(const AppInputs& inputs, const Plan& plan) {
-  if (plan.kind == Plan::Kind::create) {
-    const auto cached = fetch(inputs, plan);
-    return execute_create(inputs, plan, link_plan(inputs, plan, cached));
-  }
-  InstallResult result;
-  if (!plan.transaction.empty() || plan.variables || plan.has_new_wishes) {
-    const InstallOptions options = install_options(inputs);
-    const auto cached = fetch(inputs, plan);
-    PrefixLock lock = PrefixLock::acquire(plan.prefix, options);
-    const LinkPlan links = link_plan(inputs, plan, cached);
-    result = apply_to_prefix(lock, links, environment_change(inputs, plan), options, inputs.stop);
-    EnvironmentRegistry(inputs.environment.home).add(plan.prefix);
-  }
-  run_pip(inputs, plan);
-  return result;
+  return plan.kind == Plan::Kind::create ? execute_create(inputs, plan, fetch(inputs, plan)) : execute_change(inputs, plan);
 }
 
 }  // namespace envtool

@@ -1,15 +1,11 @@
 #include "envtool/app/pip.hpp"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-#include <unordered_set>
-
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/base/url.hpp"
 #include "envtool/os/files.hpp"
 #include "envtool/os/process.hpp"
-#include "envtool/transaction/python_layout.hpp"
+#include "pip_distributions.hpp"
 
 namespace envtool {
 
@@ -27,27 +23,6 @@ std::string absolute_reference(std::string_view line, const std::string& folder)
     return std::string(option) + " " + folder + "/" + std::string(rest);
   }
   return std::string(line);
-}
-
-/// The value of a header line such as `Name: x` in a METADATA file.
-std::string header(std::string_view metadata, std::string_view key) {
-  for (std::string_view line : split_lines(metadata)) {
-    if (line.empty()) break;
-    if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ':')
-      return std::string(strip(line.substr(key.size() + 1)));
-  }
-  return {};
-}
-
-void read_direct_url(const std::string& path, PipPackage& package) {
-  const auto text = read_file_if_exists(path, 1 << 20);
-  if (!text) return;
-  const auto document = nlohmann::json::parse(*text, nullptr, false);
-  if (!document.is_object()) return;
-  if (auto url = document.find("url"); url != document.end() && url->is_string())
-    package.direct_url = redact(url->get<std::string>());
-  if (auto info = document.find("dir_info"); info != document.end() && info->is_object())
-    package.editable = info->value("editable", false);
 }
 }  // namespace
 
@@ -93,31 +68,8 @@ void install_pip_section(const Prefix& prefix, const PipSection& section, const 
 
 std::vector<PipPackage> pip_packages(const Prefix& prefix, std::span<const PrefixRecord> records) {
   std::vector<PipPackage> packages;
-  const auto layout = find_python_layout(records);
-  if (!layout) return packages;
-  std::unordered_set<std::string_view> owned;
-  for (const PrefixRecord& record : records)
-    for (const std::string& file : record.files)
-      if (file.ends_with("/METADATA") || file.ends_with("/PKG-INFO") || file.ends_with(".egg-info")) owned.insert(file);
-  for (const std::string& name : list_directory(prefix / layout->site_packages)) {
-    const bool wheel = name.ends_with(".dist-info");
-    if (!wheel && !name.ends_with(".egg-info")) continue;
-    const std::string folder = layout->site_packages + "/" + name;
-    const std::string metadata = folder + (wheel ? "/METADATA" : "/PKG-INFO");
-    if (owned.count(metadata) != 0 || owned.count(folder) != 0) continue;
-    auto text = read_file_if_exists(prefix / metadata, 4 << 20);
-    if (!text && !wheel) text = read_file_if_exists(prefix / folder, 4 << 20);
-    if (!text) continue;
-    PipPackage package;
-    package.name = header(*text, "Name");
-    package.version = header(*text, "Version");
-    if (package.name.empty()) continue;
-    read_direct_url(prefix / (folder + "/direct_url.json"), package);
-    packages.push_back(std::move(package));
-  }
-  std::sort(packages.begin(), packages.end(), [](const PipPackage& a, const PipPackage& b) {
-    return std::pair(to_lower(a.name), a.version) < std::pair(to_lower(b.name), b.version);
-  });
+  for (const PipDistribution& distribution : detail::installed_distributions(prefix, records))
+    packages.push_back({distribution.name, distribution.version, distribution.direct_url, distribution.editable});
   return packages;
 }
 

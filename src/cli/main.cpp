@@ -92,12 +92,14 @@ int run_main(int argc, char** argv) {
   register_install(app, context);
   register_update(app, context);
   register_remove(app, context);
+  register_history(app, context);
   register_list(app, context);
   register_env(app, context);
   register_info(app, context);
   register_run(app, context);
   register_clean(app, context);
   register_lock(app, context);
+  register_rename(app, context);
   register_shell(app, context);
   register_search(app, context);
   register_repoquery(app, context);

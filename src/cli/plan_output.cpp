@@ -60,6 +60,8 @@ std::string plan_text(const Plan& plan) {
     text += "\n" + with_thousands(orphans) + (orphans == 1 ? " package stays that nothing needs" : " packages stay that nothing needs") +
             " any more (" + join(names, ", ") + "); `--prune` removes " + (orphans == 1 ? "it" : "them") + ", too\n";
   }
+  if (!plan.notes.empty()) text += "\n";
+  for (const std::string& note : plan.notes) text += escape_control(note) + "\n";
   for (const PipSection& section : plan.pip) {
     text += "\nThen pip installs, from " + section.origin + ":\n";
     for (const std::string& line : section.requirements) text += "  " + escape_control(redact(line)) + "\n";
@@ -86,6 +88,7 @@ Json plan_json(const Plan& plan, const TerminalReporter& reporter, bool dry_run)
     document["actions"] = std::move(actions);
   }
   if (!plan.orphans.empty()) document["orphans"] = plan.orphans;
+  if (!plan.notes.empty()) document["notes"] = plan.notes;
   document["warnings"] = Json::array();
   for (const std::string& text : plan.warnings) document["warnings"].push_back(text);
   for (const std::string& text : reporter.warnings()) document["warnings"].push_back(text);

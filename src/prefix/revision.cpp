@@ -133,6 +133,10 @@ EnvironmentState RevisionStore::state(std::size_t number) const {
   return state;
 }
 
+const EnvironmentState& RevisionStore::surroundings(std::size_t number) const {
+  return data_->items.at(number).document.value().state;
+}
+
 /// Puts the files of a change together.
 struct RevisionWriter {
   const RevisionStore& store;
@@ -168,6 +172,15 @@ struct RevisionWriter {
     result.files.emplace_back(revision_file(place), detail::render_revision(document));
   }
 
+  /// The files of pip packages were kept after the revision was written: it shall know.
+  void keep_bundles(const EnvironmentState& known, const EnvironmentState& found) {
+    const auto same = [](const PipDistribution& a, const PipDistribution& b) { return a.bundle == b.bundle; };
+    if (std::equal(known.pip.begin(), known.pip.end(), found.pip.begin(), found.pip.end(), same)) return;
+    EnvironmentState completed = found;
+    completed.requested = known.requested;
+    write(number - 1, store.history().entries()[number - 1], completed);
+  }
+
   /// What is there and in no revision yet, because another tool or a hand did it.
   void write_found(const EnvironmentState& found, const std::string& time) {
     HistoryEntry outside;
@@ -186,7 +199,10 @@ struct RevisionWriter {
       if (number > 0) write(number - 1, store.history().entries()[number - 1], found);
       return;
     }
-    if (!packages_differ && same_surroundings(store.data_->items[number - 1].document->state, found)) return;
+    if (!packages_differ) {
+      const EnvironmentState& written = store.data_->items[number - 1].document->state;
+      if (same_surroundings(written, found)) return keep_bundles(written, found);
+    }
     outside.note = std::string(outside_note);
     if (!packages_differ && !lines.empty()) outside.linked.push_back(lines.front());
     outside = as_read(outside);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -24,6 +25,8 @@ struct AppInputs {
   /// The command line, for the history.
   std::vector<std::string> command;
 };
+
+struct Restoration;
 
 /// A change to one environment, decided but not begun.
 struct Plan {
@@ -54,8 +57,13 @@ struct Plan {
   /// Packages that stay although, after this, no wish and no other package needs them.
   std::vector<std::string> orphans;
 
+  /// What a rollback does besides the packages (history.hpp).
+  std::shared_ptr<const Restoration> restoration;
+  /// Lines that say what else the plan does.
+  std::vector<std::string> notes;
+
   /// True when nothing would change.
-  bool empty() const { return transaction.empty() && pip.empty() && !variables && kind == Kind::modify; }
+  bool empty() const { return transaction.empty() && pip.empty() && !variables && !restoration && kind == Kind::modify; }
   std::uint64_t download_bytes() const;
 };
 

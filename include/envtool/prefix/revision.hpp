@@ -69,6 +69,9 @@ class RevisionStore {
   std::string problem(std::size_t number) const;
   /// Throws `Error` (corrupt) for a revision that is not recorded, or whose records are damaged.
   EnvironmentState state(std::size_t number) const;
+  /// Everything of a recorded revision but the packages.
+  const EnvironmentState& surroundings(std::size_t number) const;
+  const std::vector<PipDistribution>& pip(std::size_t number) const { return surroundings(number).pip; }
 
  private:
   friend struct RevisionWriter;

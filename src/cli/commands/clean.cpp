@@ -5,6 +5,7 @@
 #include "../json_output.hpp"
 #include "../session.hpp"
 #include "../terminal.hpp"
+#include "envtool/app/history.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/os/files.hpp"
@@ -15,6 +16,7 @@ namespace envtool {
 namespace {
 struct CleanOptions {
   bool all = false, tarballs = false, packages = false, index_cache = false, force_packages = false, dry_run = false;
+  bool all_revisions = false;
 };
 
 std::uint64_t total(const std::vector<PackageCache::CleanItem>& items) {
@@ -29,8 +31,10 @@ int run_clean(const CommandContext& context, CleanOptions options) {
         .hint("`--all`, or some of `--tarballs`, `--packages`, `--index-cache`, `--force-pkgs-dirs`");
   const Settings settings = load_settings(context);
   PackageCache cache(settings.pkgs_dirs);
+  KeptRevisions kept;
+  if (!options.all_revisions && !options.force_packages) kept = kept_revisions(settings, context.environment);
   const auto plan = cache.plan_clean(options.all || options.tarballs, options.all || options.packages || options.force_packages,
-                                     options.force_packages);
+                                     options.force_packages, kept.needs);
   std::vector<std::string> indices;
   if (options.all || options.index_cache)
     for (const std::string& folder : settings.pkgs_dirs)
@@ -44,6 +48,12 @@ int run_clean(const CommandContext& context, CleanOptions options) {
                             line("unpacked packages", plan.packages.size(), total(plan.packages)),
                             line("temporary files", plan.temporary.size(), total(plan.temporary)),
                             {"channel record caches", std::to_string(indices.size()), ""}}));
+    for (const std::string& text : kept.warnings) print_note("warning: " + escape_control(text));
+    if (!plan.kept.empty())
+      print_out("Kept: " + std::to_string(plan.kept.size()) + (plan.kept.size() == 1 ? " package (" : " packages (") + human_size(total(plan.kept)) +
+                ") that the last " + std::to_string(settings.keep_revisions) + " revisions of " + std::to_string(kept.environments) +
+                (kept.environments == 1 ? " environment" : " environments") +
+                " need, so that `envtool rollback` works without the network (`--all-revisions` removes them, too)\n");
   }
   const bool nothing = plan.tarballs.empty() && plan.packages.empty() && plan.temporary.empty() && indices.empty();
   if (options.dry_run && chatty) print_out("This was a dry run: nothing was removed.\n");
@@ -68,6 +78,9 @@ int run_clean(const CommandContext& context, CleanOptions options) {
     put("packages", plan.packages);
     put("tempfiles", plan.temporary);
     document["index_cache"]["files"] = indices;
+    put("kept", plan.kept);
+    document["kept"]["reason"] = "the last " + std::to_string(settings.keep_revisions) + " revisions of environments need them";
+    document["warnings"] = kept.warnings;
     print_json(document);
   }
   return 0;
@@ -83,6 +96,7 @@ void register_clean(CLI::App& app, CommandContext& context) {
   command->add_flag("-p,--packages", options->packages, "Unpacked packages that no environment links to");
   command->add_flag("-i,--index-cache", options->index_cache, "Cached channel records");
   command->add_flag("-f,--force-pkgs-dirs", options->force_packages, "All unpacked packages, used or not");
+  command->add_flag("--all-revisions", options->all_revisions, "Also what only earlier revisions of environments need");
   command->add_flag("-d,--dry-run", options->dry_run, "Only say what would go");
   command->callback([&context, options] { context.action = [&context, options] { return run_clean(context, *options); }; });
 }

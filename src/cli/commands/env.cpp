@@ -1,18 +1,22 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "../json_output.hpp"
 #include "../session.hpp"
+#include "../terminal_reporter.hpp"
 #include "../terminal.hpp"
 #include "envtool/activation/activation.hpp"
 #include "envtool/app/export.hpp"
+#include "envtool/app/history.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/install/installer.hpp"
 #include "envtool/os/files.hpp"
 #include "envtool/prefix/environments.hpp"
 #include "remove_environment.hpp"
+#include "rename.hpp"
 #include "solving_options.hpp"
 
 namespace envtool {
@@ -105,47 +109,52 @@ void register_variables(CLI::App& env, CommandContext& context) {
       context.action = [&context, options, change] {
         const Settings settings = load_settings(context);
         const Prefix prefix = existing_target(context, settings, options->target);
-        PrefixLock lock = PrefixLock::acquire(prefix);
-        EnvironmentVariables variables = read_state(prefix);
-        return change(context, prefix, variables, options->items);
+        TerminalReporter reporter(context.global);
+        // A value may be a secret; neither the history nor a lock file has to know it.
+        std::vector<std::string> told = context.command;
+        for (std::string& word : told)
+          if (std::find(options->items.begin(), options->items.end(), word) != options->items.end())
+            if (const std::size_t equals = word.find('='); equals != std::string::npos) word.replace(equals + 1, std::string::npos, "***");
+        const AppInputs inputs{context.environment, settings, reporter, context.stop, std::move(told)};
+        return change(inputs, prefix, context.global.json, options->items);
       };
     });
   };
-  add("list", "Show them", false,
-      [](const CommandContext& c, const Prefix&, EnvironmentVariables variables, const std::vector<std::string>&) {
-        std::erase_if(variables, [](const auto& item) { return item.second == unset_variable_mark; });
-        if (c.global.json) print_json(nlohmann::ordered_json(variables));
-        else
-          for (const auto& [name, value] : variables) print_out(escape_control(name) + " = " + escape_control(value) + "\n");
-        return 0;
-      });
-  add("set", "Set some", true,
-      [](const CommandContext&, const Prefix& prefix, EnvironmentVariables variables, const std::vector<std::string>& items) {
-        for (const std::string& item : items) {
-          const auto equals = item.find('=');
-          const std::string name = item.substr(0, equals);
-          if (equals == std::string::npos || !is_variable_name(name))
-            throw Error("`" + item + "` is not `NAME=value`", ErrorKind::usage);
-          variables[name] = item.substr(equals + 1);
-        }
-        refuse_if_frozen(prefix);
-        write_state(prefix, variables);
-        return 0;
-      });
-  add("unset", "Forget some", true,
-      [](const CommandContext&, const Prefix& prefix, EnvironmentVariables variables, const std::vector<std::string>& items) {
-        for (const std::string& name : items)
-        {
-          const auto found = variables.find(name);
-          if (found == variables.end() || found->second == unset_variable_mark)
-            throw Error("the environment has no variable `" + name + "`", ErrorKind::usage);
-          // conda's mark: a shell in which the variable is set learns from it to unset it.
-          found->second = unset_variable_mark;
-        }
-        refuse_if_frozen(prefix);
-        write_state(prefix, variables);
-        return 0;
-      });
+  using Items = std::vector<std::string>;
+  add("list", "Show them", false, [](const AppInputs& inputs, const Prefix& prefix, bool json, const Items&) {
+    InstallOptions options;
+    options.reporter = &inputs.reporter;
+    recover(prefix, options);
+    EnvironmentVariables variables = read_state(prefix);
+    std::erase_if(variables, [](const auto& item) { return item.second == unset_variable_mark; });
+    if (json) print_json(nlohmann::ordered_json(variables));
+    else
+      for (const auto& [name, value] : variables) print_out(escape_control(name) + " = " + escape_control(value) + "\n");
+    return 0;
+  });
+  add("set", "Set some", true, [](const AppInputs& inputs, const Prefix& prefix, bool, const Items& items) {
+    change_variables(inputs, prefix, [&](EnvironmentVariables& variables) {
+      for (const std::string& item : items) {
+        const auto equals = item.find('=');
+        const std::string name = item.substr(0, equals);
+        if (equals == std::string::npos || !is_variable_name(name)) throw Error("`" + item + "` is not `NAME=value`", ErrorKind::usage);
+        variables[name] = item.substr(equals + 1);
+      }
+    });
+    return 0;
+  });
+  add("unset", "Forget some", true, [](const AppInputs& inputs, const Prefix& prefix, bool, const Items& items) {
+    change_variables(inputs, prefix, [&](EnvironmentVariables& variables) {
+      for (const std::string& name : items) {
+        const auto found = variables.find(name);
+        if (found == variables.end() || found->second == unset_variable_mark)
+          throw Error("the environment has no variable `" + name + "`", ErrorKind::usage);
+        // conda's mark: a shell in which the variable is set learns from it to unset it.
+        found->second = unset_variable_mark;
+      }
+    });
+    return 0;
+  });
 }
 }  // namespace
 
@@ -183,6 +192,7 @@ void register_env(CLI::App& app, CommandContext& context) {
                                 remove_options->dry_run);
     };
   });
+  add_move_command(*env, context);
   register_variables(*env, context);
 }
 

@@ -3,6 +3,7 @@
 #include "../plan_output.hpp"
 #include "../session.hpp"
 #include "envtool/base/error.hpp"
+#include "rollback.hpp"
 #include "solving_options.hpp"
 
 namespace envtool {
@@ -56,8 +57,18 @@ CLI::App* add_command(CLI::App& parent, CommandContext& context, const char* nam
 }  // namespace
 
 void register_install(CLI::App& app, CommandContext& context) {
-  add_command(app, context, "install", "Add packages to an environment, or other versions of them", Verb::install,
-              std::make_shared<SolvingOptions>());
+  auto options = std::make_shared<SolvingOptions>();
+  auto revision = std::make_shared<std::optional<std::size_t>>();
+  auto* command = add_command(app, context, "install", "Add packages to an environment, or other versions of them", Verb::install, options);
+  command->add_option("--revision", *revision, "Bring the environment back to this revision (see `envtool rollback`)");
+  command->callback([&context, options, revision] {
+    context.action = [&context, options, revision] {
+      if (!*revision) return run_change(context, *options, Verb::install);
+      if (!options->specs.empty() || !options->files.empty())
+        throw Error("a revision has its own packages", ErrorKind::usage).hint("leave the packages and files out, or `--revision`");
+      return roll_back(context, options->target, {*revision, options->dry_run, options->choices.override_frozen});
+    };
+  });
 }
 
 void add_update_command(CLI::App& parent, CommandContext& context) {

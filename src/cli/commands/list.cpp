@@ -2,10 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "../history_output.hpp"
 #include "../json_output.hpp"
 #include "../session.hpp"
 #include "../terminal.hpp"
 #include "envtool/app/export.hpp"
+#include "envtool/app/history.hpp"
 #include "envtool/app/pip.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
@@ -26,6 +28,7 @@ struct ListOptions {
   bool no_pip = false;
   bool export_form = false;
   bool canonical = false;
+  bool revisions = false;
 };
 
 /// conda's `list PATTERN` searches with a regular expression; a plain word is found anywhere in a name.
@@ -60,9 +63,18 @@ int run_list(const CommandContext& context, const ListOptions& options) {
   if (options.explicit_list && (!options.pattern.empty() || options.export_form || options.canonical))
     throw Error("`--explicit` lists the whole environment in a form of its own", ErrorKind::usage)
         .hint("leave out the pattern, `--export` and `--canonical`");
+  if (options.revisions && (options.explicit_list || options.export_form || options.canonical || !options.pattern.empty()))
+    throw Error("`--revisions` lists the changes, not the packages", ErrorKind::usage)
+        .hint("leave out the pattern, `--explicit`, `--export` and `--canonical`");
   const Settings settings = load_settings(context);
   const Prefix prefix = existing_target(context, settings, options.target);
   recover(prefix);
+  if (options.revisions) {
+    const auto views = view_history(prefix);
+    if (context.global.json) print_json(conda_revisions_json(views));
+    else print_out(conda_revisions_text(views));
+    return 0;
+  }
   if (options.explicit_list) {
     print_out(export_explicit(prefix, options.sha256 ? "sha256" : options.md5 ? "md5" : ""));
     return 0;
@@ -136,6 +148,7 @@ void register_list(CLI::App& app, CommandContext& context) {
   command->add_flag("--no-pip", options->no_pip, "Without packages that pip installed");
   command->add_flag("-e,--export", options->export_form, "As `name=version=build` lines");
   command->add_flag("--canonical", options->canonical, "As `channel/subdir::name-version-build` lines");
+  command->add_flag("--revisions", options->revisions, "The changes, as conda lists them; `envtool history` says more");
   command->callback([&context, options] { context.action = [&context, options] { return run_list(context, *options); }; });
 }
 
