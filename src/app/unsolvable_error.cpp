@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "envtool/app/sources.hpp"
 #include "envtool/base/error.hpp"
@@ -49,6 +50,8 @@ Json to_json(const std::vector<MissingPackage>& missing) {
   return list;
 }
 
+constexpr const char* common_platforms[] = {"linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"};
+
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 /// A changed beginning of a suggestion, with the end that says what it gives.
@@ -91,19 +94,28 @@ namespace detail {
 bool ReachableRecords::platform_is_empty(const AppInputs& inputs, const Platform& platform) {
   RepoDataOptions options = repodata_options(inputs.settings);
   options.channel_relations_max_depth = 0;
-  // Fetched a moment ago.
-  if (options.cache_use != RepoDataCacheUse::only_cached) options.cache_use = RepoDataCacheUse::prefer_cached;
-  for (const Channel& channel : channels_) {
+  // Nothing when it is not at hand.
+  const auto has_records = [&](const Channel& channel, const std::string& subdir) -> std::optional<bool> {
     try {
-      RepoDataGateway gateway({channel}, {platform.str()}, options, *fetcher_, nullptr);
-      if (gateway.record_count(inputs.stop) != 0) return false;
+      RepoDataGateway gateway({channel}, {subdir}, options, *fetcher_, nullptr);
+      return gateway.record_count(inputs.stop) != 0;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) throw;
-      // A channel without that folder; anything else would not be news that helps here.
-      if (error.kind() != ErrorKind::invalid_input && error.kind() != ErrorKind::channel_not_found) return false;
+      // A channel without that folder.
+      if (error.kind() == ErrorKind::invalid_input || error.kind() == ErrorKind::channel_not_found) return false;
+      return std::nullopt;
     }
-  }
-  return true;
+  };
+  // This one was fetched a moment ago.
+  if (options.cache_use != RepoDataCacheUse::only_cached) options.cache_use = RepoDataCacheUse::prefer_cached;
+  for (const Channel& channel : channels_)
+    if (has_records(channel, platform.str()).value_or(true)) return false;
+  // Channels that have only noarch packages miss nothing.
+  options.cache_use = RepoDataCacheUse::only_cached;
+  for (const char* other : common_platforms)
+    for (const Channel& channel : channels_)
+      if (platform.str() != other && has_records(channel, other).value_or(true)) return true;
+  return false;
 }
 
 std::map<std::string, std::vector<std::string>> ReachableRecords::on_other_platforms(
@@ -113,7 +125,7 @@ std::map<std::string, std::vector<std::string>> ReachableRecords::on_other_platf
   options.channel_relations_max_depth = 0;
   // Channels in folders are read as they are; nobody waits for a download to learn why a name is wrong.
   options.cache_use = RepoDataCacheUse::only_cached;
-  for (const char* other : {"linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"}) {
+  for (const char* other : common_platforms) {
     if (platform.str() == other) continue;
     for (const Channel& channel : channels_) {
       try {
