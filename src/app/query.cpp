@@ -142,6 +142,10 @@ void RecordSource::visit(std::vector<std::string> names, const Visitor& visitor)
       for (const RepoDataRecord& record : found->second) visitor(record);
 }
 
+void RecordSource::prefetch(std::vector<std::string> names) {
+  if (!is_environment()) visit(std::move(names), [](const RepoDataRecord&) {});
+}
+
 bool RecordSource::matches(const MatchSpec& spec, const RepoDataRecord& record) const {
   if (!spec.name_matcher && spec.name != "*" && spec.name != record.name) return false;
   if (spec.is_name_only()) return !spec.name_matcher || spec.name_matcher->matches(record.name);
@@ -206,10 +210,25 @@ const std::vector<std::string>& RecordSource::places() const { return implementa
 
 namespace {
 
-/// `1.0, 1.1, ..., 2.0`, oldest first; few enough for a line.
-std::string version_list(RecordSource& source, const std::string& name) {
+/// The texts in a line; from the middle of many some are left out.
+std::string shortened(std::vector<std::string> texts) {
+  constexpr std::size_t shown = 8;
+  if (texts.size() > shown) {
+    texts.erase(texts.begin() + 2, texts.end() - static_cast<std::ptrdiff_t>(shown - 3));
+    texts.insert(texts.begin() + 2, "...");
+  }
+  return join(texts, ", ");
+}
+
+/// What there is of the name instead: versions, oldest first, or builds of the versions that would do.
+std::string what_there_is(RecordSource& source, const MatchSpec& spec) {
   std::vector<std::pair<std::optional<Version>, std::string>> versions;
-  source.visit({name}, [&](const RepoDataRecord& record) { versions.emplace_back(try_parse(record.version), record.version); });
+  std::set<std::string> builds;
+  source.visit({spec.name}, [&](const RepoDataRecord& record) {
+    versions.emplace_back(try_parse(record.version), record.version);
+    if (versions.back().first && spec.version.matches(*versions.back().first)) builds.insert(record.version + "=" + record.build);
+  });
+  if (!builds.empty()) return "of `" + spec.name + "` there are only " + shortened({builds.begin(), builds.end()});
   std::sort(versions.begin(), versions.end(), [](const auto& left, const auto& right) {
     const auto order = compare_versions(left.first, right.first);
     return order != 0 ? order < 0 : left.second < right.second;
@@ -217,12 +236,16 @@ std::string version_list(RecordSource& source, const std::string& name) {
   std::vector<std::string> texts;
   for (auto& [version, text] : versions)
     if (texts.empty() || texts.back() != text) texts.push_back(std::move(text));
-  constexpr std::size_t shown = 8;
-  if (texts.size() > shown) {
-    texts.erase(texts.begin() + 2, texts.end() - static_cast<std::ptrdiff_t>(shown - 3));
-    texts.insert(texts.begin() + 2, "...");
-  }
-  return join(texts, ", ");
+  if (texts.size() == 1) return "the only version of `" + spec.name + "` is " + texts[0];
+  return "there are these versions of `" + spec.name + "`: " + shortened(std::move(texts));
+}
+
+/// As people write it, where that says everything.
+std::string spec_text(const MatchSpec& spec) {
+  MatchSpec rest = spec;
+  rest.version = {};
+  rest.build = {};
+  return rest.is_name_only() ? spec.dependency_str() : spec.str();
 }
 
 std::vector<std::string> names_for(const MatchSpec& spec, const std::vector<std::string>& all) {
@@ -270,7 +293,7 @@ void put_in_order(RecordSource& source, std::vector<RepoDataRecord>& records) {
 Error not_found(RecordSource& source, const std::vector<MatchSpec>& specs) {
   const std::vector<std::string> all = source.names();
   std::vector<std::string> texts;
-  for (const MatchSpec& spec : specs) texts.push_back(spec.str());
+  for (const MatchSpec& spec : specs) texts.push_back(spec_text(spec));
   const std::string place = source.is_environment() ? "the environment has no package" : "no channel has a package";
   Error error(texts.size() == 1 ? place + " for `" + texts[0] + "`" : place + " for these specs: `" + join(texts, "`, `") + "`",
               ErrorKind::packages_not_found);
@@ -279,7 +302,7 @@ Error not_found(RecordSource& source, const std::vector<MatchSpec>& specs) {
   for (const MatchSpec& spec : specs) {
     if (spec.name_matcher || spec.name == "*") continue;
     if (std::binary_search(all.begin(), all.end(), spec.name)) {
-      reasons.push_back("`" + spec.name + "` has the versions " + version_list(source, spec.name));
+      reasons.push_back(what_there_is(source, spec));
     } else if (const auto close = closest_matches(spec.name, all); !close.empty()) {
       error.hint("did you mean `" + join(close, "`, `") + "`?");
     }
@@ -310,29 +333,32 @@ void search_records(RecordSource& source, std::vector<MatchSpec> specs, const Re
         spec = std::move(wider);
       }
     }
-    // A mere name needs no look at the records: with it the index alone tells that there are some.
+    // A mere name needs no look at the records: the index of names tells that there are some.
     bool answered = spec.is_name_only() && !found.empty();
-    for (std::size_t i = 0; i < found.size() && !answered; ++i)
-      source.visit({found[i]}, [&](const RepoDataRecord& record) { answered = answered || source.matches(spec, record); });
+    if (!answered && !found.empty())
+      source.visit(found, [&](const RepoDataRecord& record) { answered = answered || source.matches(spec, record); });
     if (!answered && !(specs.size() == 1 && spec.name == "*")) unanswered.push_back(spec);
     names.insert(found.begin(), found.end());
   }
   if (!unanswered.empty()) throw not_found(source, unanswered);
 
-  std::vector<RepoDataRecord> records;
-  const auto flush = [&] {
-    if (records.empty()) return;
-    put_in_order(source, records);
-    const std::string name = records.front().name;
-    sink(name, records);
-    records.clear();
-  };
-  source.visit({names.begin(), names.end()}, [&](const RepoDataRecord& record) {
-    if (!records.empty() && records.front().name != record.name) flush();
-    if (std::any_of(specs.begin(), specs.end(), [&](const MatchSpec& spec) { return source.matches(spec, record); }))
-      records.push_back(record);
-  });
-  flush();
+  // By so many names that little is held at once. A gateway takes that many as a sign that one index of
+  // everything costs less than the shards of all names.
+  constexpr std::size_t at_once = 2048;
+  const std::vector<std::string> wanted(names.begin(), names.end());
+  for (std::size_t begin = 0; begin < wanted.size(); begin += at_once) {
+    const auto first = wanted.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto last = wanted.begin() + static_cast<std::ptrdiff_t>(std::min(begin + at_once, wanted.size()));
+    std::map<std::string, std::vector<RepoDataRecord>> found;
+    source.visit({first, last}, [&](const RepoDataRecord& record) {
+      if (std::any_of(specs.begin(), specs.end(), [&](const MatchSpec& spec) { return source.matches(spec, record); }))
+        found[record.name].push_back(record);
+    });
+    for (auto& [name, records] : found) {
+      put_in_order(source, records);
+      sink(name, records);
+    }
+  }
 }
 
 }  // namespace envtool

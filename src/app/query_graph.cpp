@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "envtool/app/query.hpp"
 #include "envtool/base/error.hpp"
@@ -57,8 +60,13 @@ class DependencyWalk {
 
   DependencyGraph walk(RepoDataRecord root, bool recursive) {
     add_package(std::move(root));
+    std::size_t level_end = 0;
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
       if (i > 0 && !recursive) break;
+      if (i == level_end) {
+        level_end = graph_.nodes.size();
+        prefetch(i);
+      }
       const std::vector<std::string> depends = graph_.nodes[i].record.depends;
       for (const std::string& text : depends)
         if (const auto to = node_for(text)) add_edge(graph_.nodes[i], *to, text);
@@ -68,6 +76,16 @@ class DependencyWalk {
   }
 
  private:
+  /// What the nodes from that one on depend on comes in one go, not name by name.
+  void prefetch(std::size_t begin) {
+    std::vector<std::string> names;
+    for (std::size_t i = begin; i < graph_.nodes.size(); ++i)
+      for (const std::string& text : graph_.nodes[i].record.depends)
+        if (std::string name = dependency_name(text); !name.empty() && !is_virtual_name(name) && fetched_.insert(name).second)
+          names.push_back(std::move(name));
+    if (names.size() > 1) source_.prefetch(std::move(names));
+  }
+
   std::size_t add_package(RepoDataRecord record) {
     const std::size_t number = graph_.nodes.size();
     by_name_[record.name].push_back(number);
@@ -109,6 +127,7 @@ class DependencyWalk {
   std::map<std::string, std::vector<std::size_t>> by_name_;
   std::map<std::string, std::size_t> plain_;
   std::map<std::string, std::optional<std::size_t>> answers_;
+  std::set<std::string> fetched_;
 };
 
 /// The records that a search for dependents starts from.
@@ -168,9 +187,9 @@ class Target {
   std::unordered_map<std::string, bool> verdicts_;
 };
 
-bool is_same_build(const RepoDataRecord& left, const RepoDataRecord& right) {
-  return left.version == right.version && left.build == right.build && left.channel == right.channel &&
-         left.subdir == right.subdir;
+/// The same for the archives of one package in two formats.
+std::size_t build_hash(const RepoDataRecord& record) {
+  return std::hash<std::string>()(record.channel + "/" + record.subdir + "/" + record.dist());
 }
 
 /// Who depends on which name, of the best record of each name.
@@ -186,11 +205,13 @@ DependencyGraph find_dependencies(RecordSource& source, const MatchSpec& spec, b
 
 DependencyGraph find_dependents(RecordSource& source, const MatchSpec& spec, bool recursive) {
   Target target(source, spec);
-  DependencyGraph graph;
-  graph.nodes.push_back(std::move(target.root()));
-  std::map<std::string, std::size_t> numbers;  // of nodes, by name
+  struct Answer {
+    Node node;
+    std::string needs;
+  };
+  std::map<std::string, Answer> answers;       // by name
   std::map<std::string, RepoDataRecord> best;  // of each name, for the further levels
-
+  std::unordered_set<std::size_t> counted;
   source.visit(source.names(), [&](const RepoDataRecord& record) {
     if (recursive) {
       const auto [place, is_new] = best.try_emplace(record.name, record);
@@ -200,21 +221,22 @@ DependencyGraph find_dependents(RecordSource& source, const MatchSpec& spec, boo
     for (const std::string& text : record.depends)
       if (target.accepted_by(text)) needs += (needs.empty() ? "" : ", ") + text;
     if (needs.empty()) return;
-    const auto [place, is_new] = numbers.try_emplace(record.name, graph.nodes.size());
-    if (is_new) {
-      graph.nodes.emplace_back().record = record;
-      graph.nodes[0].edges.push_back({place->second, needs});
-      return;
-    }
-    Node& node = graph.nodes[place->second];
-    // Archives of one package in two formats follow one another.
-    if (is_same_build(node.record, record)) return;
-    ++node.others;
-    if (!source.is_better(record, node.record)) return;
-    node.record = record;
-    graph.nodes[0].edges[place->second - 1].spec = needs;
+    const auto [place, is_new] = answers.try_emplace(record.name);
+    Answer& answer = place->second;
+    if (counted.insert(build_hash(record)).second && !is_new) ++answer.node.others;
+    if (!is_new && !source.is_better(record, answer.node.record)) return;
+    answer.node.record = record;
+    answer.needs = needs;
   });
 
+  DependencyGraph graph;
+  graph.nodes.push_back(std::move(target.root()));
+  std::map<std::string, std::size_t> numbers;  // of nodes, by name
+  for (auto& [name, answer] : answers) {
+    numbers.emplace(name, graph.nodes.size());
+    graph.nodes[0].edges.push_back({graph.nodes.size(), std::move(answer.needs)});
+    graph.nodes.push_back(std::move(answer.node));
+  }
   if (recursive) {
     // A package that needs itself, by way of others, leads back to the root.
     if (graph.nodes[0].kind == Kind::package) numbers.try_emplace(target.name(), 0);

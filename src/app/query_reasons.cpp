@@ -216,18 +216,7 @@ AbsenceReason explain_absence(const AppInputs& inputs, const Prefix& prefix, con
     return reason;
   } catch (const Error& error) {
     if (!is_an_answer(error)) throw;
-    AbsenceReason reason = impossible(error);
-    const bool has_pins = !inputs.settings.pinned_packages.empty() || !pinned_specs(prefix).empty();
-    if (error.kind() == ErrorKind::unsatisfiable && has_pins && !all.no_pin) {
-      all.no_pin = true;
-      try {
-        plan_install(inputs, prefix, request, all);
-        reason.obstacle->hint("without the pinned packages it could be installed: `--no-pin`");
-      } catch (const Error& other) {
-        if (!is_an_answer(other)) throw;
-      }
-    }
-    return reason;
+    return impossible(error);
   }
 }
 

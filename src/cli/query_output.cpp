@@ -107,7 +107,7 @@ std::string dependency_tree(const DependencyGraph& graph, std::size_t depth) {
   if (depth == 0 || depth > deepest) depth = deepest;
   const auto label = [&](const DependencyGraph::Node& node) {
     switch (node.kind) {
-      case DependencyGraph::Kind::virtual_package: return escape_control(node.spec) + " (of the machine)";
+      case DependencyGraph::Kind::virtual_package: return escape_control(node.spec);
       case DependencyGraph::Kind::missing: return escape_control(node.spec) + " (not found)";
       case DependencyGraph::Kind::package: break;
     }

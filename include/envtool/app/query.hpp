@@ -31,9 +31,11 @@ class RecordSource {
   /// Every package name, sorted, each once.
   std::vector<std::string> names();
   using Visitor = std::function<void(const RepoDataRecord&)>;
-  /// Shows all records of the names, one name after the other; none is kept, so that a whole channel
-  /// can be looked at in little memory.
+  /// Shows all records of the names, in any order; none is kept, so that a whole channel can be looked
+  /// at in little memory. Where a broken cache had to be made good some may be shown twice.
   void visit(std::vector<std::string> names, const Visitor& visitor);
+  /// Fetches what looking at these names will need, all at once.
+  void prefetch(std::vector<std::string> names);
   bool matches(const MatchSpec& spec, const RepoDataRecord& record) const;
   /// True when conda would rather take `left` (channel, track_features, version, build number, time).
   bool is_better(const RepoDataRecord& left, const RepoDataRecord& right) const;
@@ -54,7 +56,7 @@ class RecordSource {
 
 /// Told the matching records of one name, oldest version first, of one archive the `.conda` form.
 using RecordSink = std::function<void(const std::string& name, std::vector<RepoDataRecord>& records)>;
-/// Looks for records that match any of the specs (none: all records), name by name in sorted order.
+/// Looks for records that match any of the specs (none: all records) and tells them name by name, sorted.
 /// A spec of a mere name that no package has is taken for a part of names; `widened` is told the
 /// patterns used. Throws `Error` (packages_not_found), with the names spelled alike or the versions
 /// that there are, before the sink is told anything.

@@ -56,9 +56,9 @@ Json query_document(const RepoQueryOptions& options, Query query) {
 }
 
 /// `h1_0 (+ 3 builds)`
-std::string build_text(const RepoDataRecord& record, std::size_t others) {
+std::string build_text(const RepoDataRecord& record, std::size_t others, const char* one, const char* many) {
   if (others == 0) return escape_control(record.build);
-  return escape_control(record.build) + " (+ " + std::to_string(others) + (others == 1 ? " build)" : " builds)");
+  return escape_control(record.build) + " (+ " + std::to_string(others) + " " + (others == 1 ? one : many) + ")";
 }
 
 int print_search(const CommandContext& context, RecordSource& source, const RepoQueryOptions& options, std::vector<MatchSpec> specs) {
@@ -92,7 +92,7 @@ int print_search(const CommandContext& context, RecordSource& source, const Repo
             continue;
           }
           rows.push_back(record_cells(*best));
-          rows.back()[2] = build_text(*best, builds - 1);
+          rows.back()[2] = build_text(*best, builds - 1, "build", "builds");
           rows.back().push_back(escape_control(best->subdir));
         }
       },
@@ -174,7 +174,7 @@ std::string dependents_table(const DependencyGraph& graph) {
   std::vector<std::vector<std::string>> rows{{"Name", "Version", "Build", "Depends", "Channel", "Subdir"}};
   for (const DependencyGraph::Node* node : sorted_nodes(graph)) {
     const auto cells = record_cells(node->record);
-    rows.push_back({cells[0], cells[1], build_text(node->record, node->others),
+    rows.push_back({cells[0], cells[1], build_text(node->record, node->others, "more", "more"),
                     escape_control(needs[static_cast<std::size_t>(node - graph.nodes.data())]), cells[3],
                     escape_control(node->record.subdir)});
   }
@@ -221,7 +221,7 @@ void add_query(CLI::App& parent, CommandContext& context, Query query, const cha
     command->add_flag("--recursive", options->recursive, "Not only the direct ones");
     command->add_option("--depth", options->depth, "With `--tree`: how many levels below the first")->check(CLI::PositiveNumber);
   }
-  command->footer(std::string("The channels are asked, unless `-n`, `-p` or `--local` name an environment.") +
+  command->footer(std::string("The channels are asked (always with `-c` or `--platform`), unless `-n`, `-p` or `--local` name an environment.") +
                   (query == Query::whoneeds ? " Each package that needs it is shown by its best such build."
                    : query == Query::depends ? " A dependency is shown by the best package that satisfies it; nothing is solved."
                                              : ""));

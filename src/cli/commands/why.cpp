@@ -145,10 +145,12 @@ Json absence_json(const AbsenceReason& reason, const std::string& spec, const st
   }
   document["notes"] = reason.notes;
   if (reason.obstacle) {
-    document["kind"] = std::string(exception_name(reason.obstacle->kind()));
+    document["exception_name"] = std::string(exception_name(reason.obstacle->kind()));
     document["message"] = reason.obstacle->message();
     document["reason"] = reason.obstacle->why();
     document["hints"] = reason.obstacle->hints();
+    for (const auto& [key, values] : reason.obstacle->fields()) document[key] = values;
+    for (const auto& [key, text] : reason.obstacle->json_fields()) document[key] = Json::parse(text, nullptr, false);
   }
   document["warnings"] = reason.warnings;
   return document;
