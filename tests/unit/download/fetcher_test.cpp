@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <deque>
 #include <thread>
 
 #include "envtool/base/text.hpp"
@@ -470,6 +471,40 @@ TEST_CASE_METHOD(ServerFixture, "The first failure for good ends the rest") {
   const Error error = error_of([&] { fetcher.fetch_all(requests, [](std::size_t, FetchResult) {}); });
   CHECK(error.why().find("404") != std::string::npos);
   CHECK(Clock::now() - start < std::chrono::seconds(5));
+}
+
+TEST_CASE_METHOD(ServerFixture, "Answers may lead to further requests, and failures need not end them") {
+  for (unsigned i = 0; i < 60; ++i) request_for("/f" + std::to_string(i), "body " + std::to_string(i));
+  server->behave(R"({"/f7": [{"status": 404}], "/f9": [{"status": 503}, {}]})");
+  std::deque<FetchRequest> requests;
+  const auto add = [&](unsigned i) {
+    requests.push_back(request_for("/f" + std::to_string(i), "body " + std::to_string(i)));
+    requests.back().target_path.clear();
+  };
+  add(0);
+  std::vector<std::string> bodies(60);
+  std::vector<std::size_t> failed;
+  Fetcher fetcher(options);
+  fetcher.fetch_growing(
+      requests,
+      [&](std::size_t index, FetchResult result) {
+        bodies[index] = result.body;
+        for (std::size_t next = 3 * index + 1; next <= 3 * index + 3 && next < 60; ++next) {
+          while (requests.size() <= next) add(static_cast<unsigned>(requests.size()));
+        }
+      },
+      [&](std::size_t index, const Error& error) {
+        CHECK(error.why().find("404") != std::string::npos);
+        failed.push_back(index);
+      });
+  CHECK(failed == std::vector<std::size_t>{7});
+  for (unsigned i = 0; i < 60; ++i) CHECK(bodies[i] == (i == 7 ? "" : "body " + std::to_string(i)));
+
+  // What the callbacks throw ends everything and comes out as it is.
+  const auto nothing = [](std::size_t, FetchResult) {};
+  CHECK_THROWS_AS(fetcher.fetch_growing(requests, [](std::size_t, FetchResult) { throw 5; }), int);
+  CHECK_THROWS_AS(fetcher.fetch_growing(requests, nothing, [](std::size_t, const Error&) { throw 'x'; }), char);
+  CHECK(error_of([&] { fetcher.fetch_growing(requests, nothing); }).why().find("404") != std::string::npos);
 }
 
 TEST_CASE_METHOD(ServerFixture, "Two downloads of one target do not mix their bytes") {
