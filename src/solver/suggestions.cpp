@@ -203,16 +203,28 @@ class Advisor {
   void loosen_pin(const MatchSpec& pin) {
     SolveRequest changed = request_;
     std::erase_if(changed.pins, [&](const MatchSpec& other) { return other == pin; });
-    const auto solution = attempt(changed);
+    auto solution = attempt(changed);
+    std::string also;
+    if (!solution) {
+      // A wish of an earlier command often says the same.
+      for (auto& spec : changed.specs) {
+        if (spec.name != pin.name || spec.is_name_only()) continue;
+        also = spec_text(spec);
+        spec = MatchSpec::from_name(spec.name);
+      }
+      if (also.empty()) return;
+      changed.installed.update.push_back(pin.name);
+      solution = attempt(changed);
+    }
     if (!solution) return;
     std::string replacement;
     if (const auto* record = find(*solution, pin.name)) {
       const auto looser = loosened(pin, *record);
       if (looser && !looser->is_name_only()) replacement = spec_text(*looser);
     }
+    const std::string what = "the pin " + quoted(spec_text(pin)) + (also.empty() ? "" : " and the wish " + quoted(also));
     offer(Kind::loosen_pin, spec_text(pin), replacement, outcome(*solution, pin.name),
-          replacement.empty() ? "take the pin " + quoted(spec_text(pin)) + " away"
-                              : "loosen the pin " + quoted(spec_text(pin)) + " to " + quoted(replacement));
+          replacement.empty() ? "take " + what + " away" : "loosen " + what + " to " + quoted(replacement));
   }
 
   void unfreeze() {
