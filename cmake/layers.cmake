@@ -20,7 +20,8 @@ set(ENVTOOL_LAYERS
   "repodata:base,specs,records,os,download"
   "package_cache:base,specs,records,os,download,archive"
   "prefix:base,specs,records,os"
+  "channel_index:base,specs,records,os,archive"
   "install:base,specs,records,transaction,os,archive,package_cache,prefix"
   "app:base,specs,records,envfile,lockfile,settings,solver,transaction,activation,os,virtual_packages,download,archive,repodata,package_cache,prefix,install"
-  "cli:base,specs,records,envfile,lockfile,settings,solver,transaction,activation,os,virtual_packages,download,repodata,package_cache,prefix,install,app"
+  "cli:base,specs,records,envfile,lockfile,settings,solver,transaction,activation,os,virtual_packages,download,repodata,package_cache,prefix,channel_index,install,app"
 )

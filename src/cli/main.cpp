@@ -104,6 +104,7 @@ int run_main(int argc, char** argv) {
   register_search(app, context);
   register_repoquery(app, context);
   register_why(app, context);
+  register_index(app, context);
 
   int signal_number = 0;
   int result = 0;
