@@ -68,9 +68,9 @@ def machine(platform, cuda):
         packages = [("__win", "10.0.19045")]
     if cuda:
         packages.append(("__cuda", "13.0"))
-    made = [rattler.GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), "0") for name, version in packages]
+    made = [rattler.GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), rattler.BuildString("0")) for name, version in packages]
     arch = "x86_64" if platform.endswith("-64") else platform.split("-")[1]
-    return made + [rattler.GenericVirtualPackage(rattler.PackageName("__archspec"), rattler.Version("1"), arch)]
+    return made + [rattler.GenericVirtualPackage(rattler.PackageName("__archspec"), rattler.Version("1"), rattler.BuildString(arch))]
 
 
 async def best_time(runs, call):
