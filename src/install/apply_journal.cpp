@@ -63,8 +63,9 @@ class Applier {
       const Found there = root_.look(step.path);
       const Found staged = slots_.look(staged_path);
       // Same content with other permissions is not the result while the staged file waits.
-      const bool other_mode = staged && staged.inode == step.after.inode && staged.inode != there.inode &&
-                              staged.type == Found::Type::file && staged.mode != there.mode;
+      const bool other_mode = staged && there.inode != step.after.inode && there.type == Found::Type::file &&
+                              there.mode != step.after.mode && staged.mode == step.after.mode &&
+                              is_result(step, slots_, staged_path, staged);
       if (!other_mode && is_result(step, root_, step.path, there)) {
         // Done before; the slots may still hold what was there.
         if (staged && !same_file(staged, step.after) && !same_file(staged, there)) put_away(step, staged_path, staged);

@@ -110,7 +110,7 @@ void write_step(const JournalStep& step, std::string& out) {
     line.field(std::string(1, static_cast<char>(step.old))).field(step.slot).field(step.before).field(step.parking_place);
   }
   if (step.kind == JournalStep::Kind::place) {
-    line.field(step.after).field(step.content).field(static_cast<std::uint64_t>(step.recipe.kind)).field(step.recipe.source);
+    line.field(step.after).field(step.after.mode).field(step.content).field(static_cast<std::uint64_t>(step.recipe.kind)).field(step.recipe.source);
     line.field(step.recipe.placeholder).field(step.recipe.digest ? step.recipe.digest->hex() : "");
     line.field(step.recipe.size ? std::to_string(*step.recipe.size) : "");
   }
@@ -132,6 +132,7 @@ JournalStep read_step(char kind, LineReader& line) {
   }
   if (step.kind == JournalStep::Kind::place) {
     step.after = line.found();
+    step.after.mode = line.number<std::uint32_t>();
     step.content = line.field();
     const auto recipe = line.number();
     if (recipe > static_cast<std::uint64_t>(FileAction::Kind::entry_point)) line.fail();

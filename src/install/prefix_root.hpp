@@ -17,7 +17,7 @@ struct Found {
   std::uint64_t inode = 0;
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;
-  /// Permission bits as looked at now; not part of the identity, which the journal stores.
+  /// Permission bits; not part of the identity.
   std::uint32_t mode = 0;
   bool operator==(const Found& other) const {
     return type == other.type && inode == other.inode && size == other.size && mtime_ns == other.mtime_ns;

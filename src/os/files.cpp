@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <limits>
 #include <utility>
 
@@ -25,6 +26,8 @@ std::string parent_of(const std::string& path) {
   if (slash == std::string_view::npos) return ".";
   return std::string(view.substr(0, slash == 0 ? 1 : slash));
 }
+
+constexpr std::string_view temporary_stem = ".envtool-";
 
 /// A new file that vanishes again unless `keep()` is called.
 class NewFile {
@@ -200,7 +203,7 @@ bool is_directory(const std::string& path) {
 void write_atomically(const std::string& path, std::string_view content, mode_t mode, Durability durability) {
   const std::string folder = parent_of(path);
   // A name of its own length, since the target's may be as long as names can be.
-  const std::string temporary = folder + "/.envtool-" + random_name(8) + ".tmp";
+  const std::string temporary = folder + "/" + std::string(temporary_stem) + random_name(8) + ".tmp";
   NewFile file(temporary, mode);
   if (!file.opened()) throw_errno("cannot create a file", path, errno);
   if (!file.fill(content, durability)) throw_errno("cannot write a file", path, errno);
@@ -209,6 +212,21 @@ void write_atomically(const std::string& path, std::string_view content, mode_t 
   }
   file.keep();
   if (durability == Durability::full) sync_directory(folder);
+}
+
+void remove_stale_temporaries(const std::string& folder) {
+  constexpr std::time_t hour = 60 * 60;
+  const std::time_t now = std::time(nullptr);
+  try {
+    for (const std::string& name : list_directory(folder)) {
+      if (!name.starts_with(temporary_stem) || !name.ends_with(".tmp") || name.size() != temporary_stem.size() + 20) continue;
+      struct stat status{};
+      const std::string path = folder + "/" + name;
+      if (::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && now - status.st_mtim.tv_sec > hour) ::unlink(path.c_str());
+    }
+  } catch (const Error&) {
+    // A folder that cannot be read keeps what it has.
+  }
 }
 
 void write_new_file(const std::string& path, std::string_view content, mode_t mode) {

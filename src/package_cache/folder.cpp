@@ -64,6 +64,7 @@ void CacheFolder::discard(const std::string& victim) const {
 }
 
 void CacheFolder::remove_old_leftovers() const {
+  remove_stale_temporaries(path);
   constexpr std::time_t day = 24 * 60 * 60;
   const std::time_t now = std::time(nullptr);
   try {

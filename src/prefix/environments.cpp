@@ -50,6 +50,7 @@ bool change_list(const std::string& file, Change change) {
     FileLock::Options options;
     options.timeout = std::chrono::seconds(10);
     const FileLock lock = FileLock::acquire(file + ".lock", FileLock::Mode::exclusive, options);
+    remove_stale_temporaries(file.substr(0, file.rfind('/')));
     const std::string text = read_file_if_exists(file).value_or("");
     const std::optional<std::string> changed = change(text);
     if (changed) write_atomically(file, *changed);

@@ -317,6 +317,10 @@ std::shared_ptr<RepoDataIndex> SubdirCache::build(const std::string& document, B
     });
   }
 
+  // The lock is ours: whoever began one of these is dead.
+  const std::string begun = stem_.substr(stem_.rfind('/') + 1) + ".idx.";
+  for (const std::string& name : list_directory(options_.cache_directory))
+    if (name.starts_with(begun) && name.ends_with(".tmp")) unlink((options_.cache_directory + "/" + name).c_str());
   TemporaryFile index_file(path(".idx") + "." + random_name() + ".tmp");
   FileDescriptor out(::open(index_file.path().c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!out) throw system_error("cannot write the index cache", errno).at(index_file.path());

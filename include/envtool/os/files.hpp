@@ -44,6 +44,9 @@ enum class Durability { none, full };
 /// umask. Throws `Error` and leaves no temporary file.
 void write_atomically(const std::string& path, std::string_view content, mode_t mode = 0644,
                       Durability durability = Durability::none);
+/// Removes the temporary files that killed calls of `write_atomically` left in a folder, one hour old or
+/// more: nobody writes for so long. Failing is no error.
+void remove_stale_temporaries(const std::string& folder);
 /// Creates a new file that must not exist yet and writes it whole; leaves nothing on failure.
 void write_new_file(const std::string& path, std::string_view content, mode_t mode = 0644);
 
