@@ -52,7 +52,10 @@ Existing open_existing(const AppInputs& inputs, const Prefix& prefix, const Solv
         .hint("`envtool env list` shows the environments, `envtool create` makes one");
   InstallOptions options;
   options.reporter = &inputs.reporter;
-  recover(prefix, options);
+  if (recover(prefix, options).outcome == RecoverResult::Outcome::rolled_forward)
+    inputs.reporter.on_warning("a change to the environment that was cut short is finished now");
+  sweep_leftovers(prefix);
+  if (const auto note = unfinished_note(prefix)) inputs.reporter.on_warning(*note);
   if (!choices.override_frozen) refuse_if_frozen(prefix);
   Existing existing;
   existing.data = PrefixData::load(prefix);
@@ -223,6 +226,8 @@ Plan plan_create(const AppInputs& inputs, const Prefix& prefix, const Environmen
   Plan plan;
   plan.kind = Plan::Kind::create;
   plan.prefix = prefix;
+  // An environment whose replacement was cut short may wait to be put back.
+  sweep_leftovers(prefix);
   if (exists_no_follow(prefix.path())) {
     if (is_environment(prefix)) {
       if (!replace)

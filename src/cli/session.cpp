@@ -47,6 +47,7 @@ Settings load_settings(const CommandContext& context, const ChannelOptions& chan
   options.set("root_prefix", root);
   if (context.global.root_prefix.empty()) options.values["root_prefix"].where = "the default or a variable";
   if (context.global.offline) options.set("offline", "true");
+  if (context.global.lock_timeout) options.set("lock_timeout", std::to_string(*context.global.lock_timeout));
   if (context.global.assume_yes) options.set("always_yes", "true");
   if (!channels.channel_priority.empty()) options.set("channel_priority", channels.channel_priority);
   if (!channels.exclude_newer.empty()) options.set("exclude_newer", channels.exclude_newer, "--exclude-newer");
@@ -66,9 +67,32 @@ bool looks_like_path(const std::string& text) {
   return text.find('/') != std::string::npos || text == "." || text == ".." || text.starts_with('~');
 }
 
+RecoverResult recover_and_tell(const CommandContext& context, const Prefix& prefix) {
+  RecoverResult result = recover(prefix);
+  if (result.outcome != RecoverResult::Outcome::busy && result.outcome != RecoverResult::Outcome::read_only) sweep_leftovers(prefix);
+  const auto tell = [&](const std::string& text) { print_note(escape_control(text)); };
+  switch (result.outcome) {
+    case RecoverResult::Outcome::rolled_forward:
+      if (!context.global.quiet) tell("A change to " + prefix.path() + " that was cut short is finished now.");
+      break;
+    case RecoverResult::Outcome::read_only:
+      tell("warning: a change to " + prefix.path() + " was cut short, and it cannot be finished since the environment is read-only here");
+      break;
+    case RecoverResult::Outcome::discarded:  // as if it had not begun
+    case RecoverResult::Outcome::busy:
+    case RecoverResult::Outcome::clean:
+      break;
+  }
+  for (const auto& [path, name] : result.saved) tell("`" + path + "` was not what its package brought; it is kept as `" + name + "`");
+  for (const std::string& path : result.lost) tell("warning: `" + path + "` could not be brought back; reinstall its package");
+  if (const auto note = unfinished_note(prefix)) tell("warning: " + *note);
+  return result;
+}
+
 Prefix existing_target(const CommandContext& context, const Settings& settings, const TargetOptions& target) {
   if (!target.prefix.empty()) {
     Prefix prefix(absolute_path(target.prefix, context.environment));
+    if (!exists_no_follow(prefix.path())) sweep_leftovers(prefix);
     if (is_environment(prefix)) return prefix;
     throw Error("there is no environment", ErrorKind::environment_not_found)
         .at(prefix.path())
@@ -81,6 +105,9 @@ Prefix existing_target(const CommandContext& context, const Settings& settings, 
       by_path.prefix = target.name;
       return existing_target(context, settings, by_path);
     }
+    if (auto found = find_environment(target.name, settings.root_prefix, settings.envs_dirs)) return *found;
+    // One that was being replaced when its process was killed may wait next to its place.
+    for (const std::string& folder : settings.envs_dirs) sweep_leftovers(Prefix(folder + "/" + target.name));
     if (auto found = find_environment(target.name, settings.root_prefix, settings.envs_dirs)) return *found;
     std::vector<std::string> names;
     for (const FoundEnvironment& environment :

@@ -76,7 +76,7 @@ struct ExportCommand {
 int run_env_export(const CommandContext& context, const ExportCommand& options) {
   const Settings settings = load_settings(context);
   const Prefix prefix = existing_target(context, settings, options.target);
-  recover(prefix);
+  recover_and_tell(context, prefix);
   const std::string name = environment_name(prefix, settings.root_prefix, settings.envs_dirs);
   const EnvironmentSpec spec = export_environment(prefix, name, options.form);
   const std::string text = context.global.json ? to_json_text(spec) : to_environment_yml(spec);

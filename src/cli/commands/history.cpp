@@ -32,7 +32,7 @@ const RevisionView& pick(const std::vector<RevisionView>& views, std::size_t num
 Prefix open_target(const CommandContext& context, const HistoryOptions& options) {
   const Settings settings = load_settings(context);
   Prefix prefix = existing_target(context, settings, options.target);
-  recover(prefix);
+  recover_and_tell(context, prefix);
   return prefix;
 }
 

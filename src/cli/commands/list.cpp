@@ -68,7 +68,7 @@ int run_list(const CommandContext& context, const ListOptions& options) {
         .hint("leave out the pattern, `--explicit`, `--export` and `--canonical`");
   const Settings settings = load_settings(context);
   const Prefix prefix = existing_target(context, settings, options.target);
-  recover(prefix);
+  recover_and_tell(context, prefix);
   if (options.revisions) {
     const auto views = view_history(prefix);
     if (context.global.json) print_json(conda_revisions_json(views));

@@ -45,7 +45,7 @@ int run_run(const CommandContext& context, const RunOptions& options) {
   const Settings settings = load_settings(context);
   const Prefix prefix = existing_target(context, settings, options.target);
   if (context.program.empty()) throw Error("which program shall be run?", ErrorKind::usage).hint("`envtool run -n NAME PROGRAM ...`");
-  if (!options.ignore_pending && recover(prefix).outcome == RecoverResult::Outcome::read_only)
+  if (!options.ignore_pending && recover_and_tell(context, prefix).outcome == RecoverResult::Outcome::read_only)
     throw Error("a change to the environment was not finished", ErrorKind::permission)
         .at(prefix.path())
         .because("it cannot be finished, since the environment is read-only here")

@@ -58,8 +58,7 @@ int run_activate(const CommandContext& context, const ShellOptions& options) {
   TargetOptions target = options.by_option;
   if (target.name.empty() && target.prefix.empty()) target.name = options.target.empty() ? "base" : options.target;
   const Prefix prefix = existing_target(context, settings, target);
-  if (recover(prefix).outcome == RecoverResult::Outcome::read_only)
-    print_note("warning: a change to " + prefix.path() + " was not finished, and it is read-only here");
+  recover_and_tell(context, prefix);
   const ActivationInput input = input_for(context, settings, options, prefix.path());
   const int result = print_plan(
       plan_activate(input, prefix.path(), options.stack && !options.no_stack ? Stacking::stack : Stacking::replace), input.shell);
