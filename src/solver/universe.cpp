@@ -440,6 +440,11 @@ bool Universe::expand(CandidateId id) {
       candidate.depends.push_back(spec_id);
       continue;
     }
+    if (spec.name == candidate.name && !spec.condition && !matching(spec_id).test(local(id))) {
+      // A record that forbids itself cannot be had; one that is installed shows that it can.
+      if (candidate.installed) continue;
+      if (purpose_ == Purpose::solve) return false;
+    }
     candidate.constrains.push_back(spec_id);
   }
   return true;

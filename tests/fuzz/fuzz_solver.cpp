@@ -154,14 +154,20 @@ bool solvable(const World& world, bool strict, bool deep) {
     for (const Package& package : world.packages)
       if (package.name == name) best = std::min(best, package.channel);
     // Two channels' records of one version may differ in what they need: both are tried.
-    for (const Package& package : world.packages)
-      if (package.name == name && (!strict || package.channel == best)) candidates[name].push_back(&package);
+    for (const Package& package : world.packages) {
+      if (package.name != name || (strict && package.channel != best)) continue;
+      if ((world.date_limit && package.too_new) || (deep && package.needs_machine && !world.machine)) continue;
+      const auto refuses = [&](const Demand& demand) { return demand.name == name && ((demand.accepted >> package.version) & 1U) == 0; };
+      if (std::any_of(world.wishes.begin(), world.wishes.end(), refuses) || std::any_of(world.pins.begin(), world.pins.end(), refuses)) continue;
+      candidates[name].push_back(&package);
+    }
   }
   Chosen chosen{};
   const std::function<bool(unsigned)> choose = [&](unsigned name) {
     if (name == name_count) return stands(world, chosen, deep);
     chosen[name] = nullptr;
-    if (choose(name + 1)) return true;
+    const bool wished = std::any_of(world.wishes.begin(), world.wishes.end(), [&](const Demand& wish) { return wish.name == name; });
+    if (!wished && choose(name + 1)) return true;
     for (const Package* package : candidates[name]) {
       chosen[name] = package;
       if (choose(name + 1)) return true;
@@ -209,6 +215,22 @@ void read_installed(Bytes& bytes, const World& world, const std::deque<RepoDataR
   installed.prune_orphans = bytes.seldom(5);
 }
 
+/// What a report needs: the request in words.
+void print(const SolveRequest& request, const std::deque<RepoDataRecord>& records) {
+  for (const RepoDataRecord& record : records) {
+    std::fprintf(stderr, "%s time %u:", record.url.c_str(), static_cast<unsigned>(record.timestamp));
+    for (const std::string& text : record.depends) std::fprintf(stderr, " needs {%s}", text.c_str());
+    for (const std::string& text : record.constrains) std::fprintf(stderr, " allows {%s}", text.c_str());
+    std::fprintf(stderr, "\n");
+  }
+  for (const MatchSpec& spec : request.specs) std::fprintf(stderr, "wish %s\n", spec.str().c_str());
+  for (const MatchSpec& spec : request.pins) std::fprintf(stderr, "pin %s\n", spec.str().c_str());
+  for (const RepoDataRecord* record : request.installed.records) std::fprintf(stderr, "installed %s\n", record->url.c_str());
+  std::fprintf(stderr, "priority %d, dependencies %d, machine %zu, limit %u\n", static_cast<int>(request.options.channel_priority),
+               static_cast<int>(request.options.dependencies), request.virtual_packages.size(),
+               static_cast<unsigned>(request.options.exclude_newer_ms));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -239,6 +261,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   read_installed(bytes, world, records, copies, request.installed);
 
   const auto result = solve(request);
+  static const bool talks = std::getenv("ENVTOOL_FUZZ_PRINT") != nullptr;
+  if (talks) {
+    print(request, records);
+    if (const auto* solution = std::get_if<Solution>(&result))
+      for (const auto& package : solution->packages) std::fprintf(stderr, "chosen %s\n", package.record->url.c_str());
+  }
   if (const auto* unsolvable = std::get_if<Unsolvable>(&result)) {
     require(!explain(*unsolvable).empty(), "a conflict has an explanation");
     if (request.installed.records.empty()) require(!solvable(world, strict, deep), "there is a solution");
