@@ -58,22 +58,32 @@ struct RecordSource::Implementation {
   std::unique_ptr<Fetcher> fetcher;
   std::unique_ptr<RepoDataReporter> news;
   std::unique_ptr<RepoDataGateway> gateway;
-  AppReporter* reporter = nullptr;
+  const AppInputs* inputs = nullptr;
+  /// Only its release cutoffs are used.
+  SolveOptions cutoffs;
+  bool has_cutoffs = false;
   bool prepared = false;
 
   RepoDataGateway& ready() {
     if (prepared) return *gateway;
-    reporter->on_repodata_start();
+    inputs->reporter.on_repodata_start();
     gateway->prepare(stop);
-    reporter->on_repodata_finish();
+    inputs->reporter.on_repodata_finish();
     for (const Channel& channel : gateway->channels()) {
       channels.try_emplace(channel.base_url.str(), channels.size(), channel.name);
       // Also those that other channels brought in.
       if (std::find(places.begin(), places.end(), channel.base_url.str()) == places.end())
         places.push_back(channel.base_url.str());
     }
+    set_release_cutoffs(cutoffs, inputs->settings, gateway->channels(), inputs->environment);
+    has_cutoffs = cutoffs.exclude_newer_ms != 0 || !cutoffs.exclude_newer_packages.empty() || !cutoffs.exclude_newer_channels.empty();
     prepared = true;
     return *gateway;
+  }
+  bool is_too_new(const RepoDataRecord& record) const {
+    if (!has_cutoffs) return false;
+    const std::uint64_t limit = cutoffs.date_limit(record.name, static_cast<std::uint32_t>(position(record.channel)));
+    return limit != 0 && (record.indexed_timestamp != 0 ? record.indexed_timestamp : record.timestamp) > limit;
   }
   std::size_t position(const std::string& channel) const {
     const auto found = channels.find(channel);
@@ -90,7 +100,7 @@ RecordSource RecordSource::of_channels(const AppInputs& inputs, std::vector<Chan
   auto made = std::make_unique<Implementation>();
   made->stop = inputs.stop;
   made->channel_decides = inputs.settings.channel_priority != ChannelPrioritySetting::disabled;
-  made->reporter = &inputs.reporter;
+  made->inputs = &inputs;
   for (const Channel& channel : channels) made->places.push_back(channel.base_url.str());
   made->fetcher = std::make_unique<Fetcher>(fetch_options(inputs.settings, inputs.environment));
   made->news = std::make_unique<QueryNews>(inputs.reporter);
@@ -131,7 +141,7 @@ void RecordSource::visit(std::vector<std::string> names, const Visitor& visitor)
     implementation_->ready().load_reachable(
         std::move(names),
         [&](const RepoDataRecord& record) {
-          visitor(record);
+          if (!implementation_->is_too_new(record)) visitor(record);
           return false;
         },
         implementation_->stop);
@@ -205,6 +215,7 @@ std::optional<RepoDataRecord> RecordSource::best(const MatchSpec& spec) {
   return found;
 }
 
+bool RecordSource::hides_records() const { return implementation_->has_cutoffs; }
 bool RecordSource::is_environment() const { return implementation_->is_environment; }
 const std::vector<std::string>& RecordSource::places() const { return implementation_->places; }
 
@@ -228,6 +239,7 @@ std::string what_there_is(RecordSource& source, const MatchSpec& spec) {
     versions.emplace_back(try_parse(record.version), record.version);
     if (versions.back().first && spec.version.matches(*versions.back().first)) builds.insert(record.version + "=" + record.build);
   });
+  if (versions.empty()) return "all that there is of `" + spec.name + "` was released later than `exclude_newer` allows";
   if (!builds.empty()) return "of `" + spec.name + "` there are only " + shortened({builds.begin(), builds.end()});
   std::sort(versions.begin(), versions.end(), [](const auto& left, const auto& right) {
     const auto order = compare_versions(left.first, right.first);
@@ -333,8 +345,8 @@ void search_records(RecordSource& source, std::vector<MatchSpec> specs, const Re
         spec = std::move(wider);
       }
     }
-    // A mere name needs no look at the records: the index of names tells that there are some.
-    bool answered = spec.is_name_only() && !found.empty();
+    // A mere name mostly needs no look at the records: the index of names tells that there are some.
+    bool answered = spec.is_name_only() && !source.hides_records() && !found.empty();
     if (!answered && !found.empty())
       source.visit(found, [&](const RepoDataRecord& record) { answered = answered || source.matches(spec, record); });
     if (!answered && !(specs.size() == 1 && spec.name == "*")) unanswered.push_back(spec);

@@ -145,6 +145,23 @@ app[1.0]
         self.assertEqual(tree, self.ask("depends", "app", "--tree").out)
 
 
+class Shards(CliTest):
+    def test_a_channel_of_shards_answers_the_same(self):
+        channel = write_channel(self.work / "channel", *made_packages())
+        self.envtool("index", channel)
+        self.assertEqual(len(list(channel.glob("*/repodata_shards.msgpack.zst"))), 2)
+        queries = (["depends", "app", "--tree"], ["depends", "app", "--recursive"], ["whoneeds", "lib=1", "--tree"], ["whoneeds", "lib"],
+                   ["search", "lib"], ["search", "*"])
+        with http_channel(channel) as url:
+            for query in queries:
+                with self.subTest(query=query):
+                    there = self.envtool("repoquery", *query, "-c", url, "--override-channels").out
+                    here = self.envtool("repoquery", *query, "-c", channel, "--override-channels").out
+                    self.assertEqual(there.split(), here.replace(channel.as_uri(), url).split())
+        # Shards were used: no index of everything was made for the server's channel.
+        self.assertNotEqual(list(self.home.cache.glob("cache/shards/**/*")), [])
+
+
 class WhoNeeds(RepoQueryTest):
     def names(self, *arguments):
         return [package["name"] for package in self.ask("whoneeds", "--json", *arguments).json()["result"]["pkgs"]]

@@ -170,6 +170,17 @@ error: no channel has a package for `libb`
             ("1.0", "lib-1.0-0.tar.bz2", f"{self.uri}/noarch"), ("1.5", "lib-1.5-0.conda", f"{second.as_uri()}/noarch"),
             ("2.0", "lib-2.0-0.tar.bz2", f"{second.as_uri()}/noarch"), ("2.0", "lib-2.0-0.tar.bz2", f"{self.uri}/noarch")])
 
+    def test_release_cutoff(self):
+        new = {"timestamp": 1750000000000}
+        channel = write_channel(self.work / "dated", Package("lib", "1.0"), Package("lib", "2.0", extra=new), Package("fresh", extra=new))
+
+        def search(*arguments, **kwargs):
+            return self.envtool("search", "-c", channel, "--override-channels", "--exclude-newer", "2024-01-01", *arguments, **kwargs)
+        self.assertEqual([row[:2] for row in table(search().out)], [["# Name", "Version"], ["lib", "1.0"]])
+        self.assertEqual(list(search("--json", "lib").json()), ["lib"])
+        self.assertIn("all that there is of `fresh` was released later than `exclude_newer` allows", search("fresh", code=1).err)
+        self.assertIn("the only version of `lib` is 1.0", search("lib=2", code=1).err)
+
     def test_control_characters_do_not_reach_the_terminal(self):
         channel = write_channel(self.work / "hostile", Package("evil"))
         change_record(channel, Package("evil"), license="MIT\x1b[2J\u202e", depends=["lib \x1b]0;x\x07>=1"])

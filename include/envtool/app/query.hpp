@@ -21,8 +21,8 @@ namespace envtool {
 /// or those of one environment.
 class RecordSource {
  public:
-  /// Nothing is read before the first query. `inputs` must outlive the source. Queries throw what a
-  /// `RepoDataGateway` throws.
+  /// Nothing is read before the first query. `inputs` must outlive the source. Records released later
+  /// than the settings allow (`exclude_newer`) are not shown. Queries throw what a `RepoDataGateway` throws.
   static RecordSource of_channels(const AppInputs& inputs, std::vector<Channel> channels, std::vector<std::string> subdirs);
   static RecordSource of_environment(const AppInputs& inputs, const Prefix& prefix, const PrefixData& data);
   ~RecordSource();
@@ -43,6 +43,8 @@ class RecordSource {
   std::size_t channel_position(const RepoDataRecord& record) const;
   /// The best record that matches, or nothing.
   std::optional<RepoDataRecord> best(const MatchSpec& spec);
+  /// True when release cutoffs are in force, so that a name may have no records to show.
+  bool hides_records() const;
   /// True for the records of an environment.
   bool is_environment() const;
   /// What an error names as the place that was searched.
