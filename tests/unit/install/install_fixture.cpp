@@ -148,7 +148,7 @@ Manifest manifest(const std::string& folder) {
     if (path == "conda-meta/.envtool/parked" && fs::is_empty(item->path())) continue;
     if (path.rfind("conda-meta/.envtool/parked", 0) != 0 &&
         (path.rfind("conda-meta/.envtool/lock", 0) == 0 || path == "conda-meta/.envtool" ||
-         path == "conda-meta/.envtool/generation" || path == "conda-meta/history"))
+         path.rfind("conda-meta/.envtool/revisions", 0) == 0 || path == "conda-meta/.envtool/generation" || path == "conda-meta/history"))
       continue;
     struct stat status{};
     if (lstat(item->path().c_str(), &status) != 0) throw std::runtime_error("cannot stat " + path);
@@ -187,8 +187,13 @@ InstallResult install(const Prefix& prefix, const std::vector<PackageSource>& wa
   EnvironmentChange change;
   change.history.command = {"envtool", "test"};
   change.history.tool_version = "0";
+  change.state.emplace();
+  for (const PackageSource& source : wanted) change.state->packages.push_back(source.record);
   if (!is_environment(prefix)) return create_prefix(plan_for(prefix, wanted, plan_options), change, options);
   PrefixLock lock = PrefixLock::acquire(prefix, options);
+  const PrefixData found = PrefixData::load(prefix);
+  change.found.emplace();
+  change.found->packages.assign(found.records().begin(), found.records().end());
   plan_options.parked = parked_files(prefix);
   return apply_to_prefix(lock, plan_for(prefix, wanted, plan_options, reinstall), change, options);
 }

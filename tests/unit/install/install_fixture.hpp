@@ -41,7 +41,7 @@ class PackageBuilder {
 };
 
 /// What is in a folder, read without any code of envtool: path to `type mode digest` or `link text`.
-/// Leaves out what envtool keeps for itself (but the parked files), and history and generation,
+/// Leaves out what envtool keeps for itself (but the parked files), and history, revisions and generation,
 /// which differ by time.
 using Manifest = std::map<std::string, std::string>;
 Manifest manifest(const std::string& folder);

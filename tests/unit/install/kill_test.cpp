@@ -144,6 +144,15 @@ struct Sweep {
         const std::size_t blocks = History::load(scenario.prefix).entries().size();
         const std::size_t old_blocks = scenario.name == "create" ? 0 : 1;
         if (blocks != old_blocks + (result == "new" ? 1 : 0)) return "history has " + std::to_string(blocks) + " blocks";
+        // What can be brought back is what the records say.
+        const RevisionStore revisions = RevisionStore::load(scenario.prefix);
+        for (std::size_t number = 0; number < blocks; ++number)
+          if (!revisions.is_recorded(number)) return "revision " + std::to_string(number) + " is not recorded";
+        std::vector<std::string> recorded, present;
+        for (const RepoDataRecord& record : revisions.state(blocks - 1).packages) recorded.push_back(record.dist());
+        const PrefixData data = PrefixData::load(scenario.prefix);
+        for (const PrefixRecord& record : data.records()) present.push_back(record.dist());
+        if (recorded != present) return "the last revision has other packages than the environment";
       }
     }
     return result;
