@@ -164,7 +164,8 @@ class PrefixCopy {
     for (auto entry = tree_.rbegin(); entry != tree_.rend(); ++entry) {
       if (!entry->is_folder()) continue;
       const std::string path = folder_ + "/" + entry->path;
-      if (moves() && geteuid() == 0 && lchown(path.c_str(), entry->status.st_uid, entry->status.st_gid) != 0)
+      if (moves() && geteuid() == 0 &&
+          system_call("install.chown", [&] { return lchown(path.c_str(), entry->status.st_uid, entry->status.st_gid); }) != 0)
         fail_errno("cannot set the owner of a folder", path, errno);
       if (system_call("install.chmod", [&] { return chmod(path.c_str(), entry->status.st_mode & 07777); }) != 0)
         fail_errno("cannot set the mode of a folder", path, errno);
@@ -243,7 +244,8 @@ class PrefixCopy {
       const std::string target = relocation_.link_target(entry.path, text);
       if (system_call("install.symlink", [&] { return symlink(target.c_str(), to.c_str()); }) != 0)
         fail_errno("cannot create a symlink", to, errno);
-      if (moves() && geteuid() == 0) (void)!lchown(to.c_str(), entry.status.st_uid, entry.status.st_gid);
+      if (moves() && geteuid() == 0)
+        (void)system_call("install.chown", [&] { return lchown(to.c_str(), entry.status.st_uid, entry.status.st_gid); });
       ++result_.files;
       if (copier_->owners(entry.path).empty()) result_.unowned.push_back(entry.path);
     }

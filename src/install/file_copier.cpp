@@ -187,7 +187,7 @@ CopiedFile FileCopier::write(const TreeEntry& entry, const std::string& target, 
 
 void FileCopier::copy_as_is(const TreeEntry& entry, const std::string& target) const {
   if (link_or_copy(source(entry), target, own_policy_) == LinkOutcome::hardlink) return;
-  if (keep_owner_ && lchown(target.c_str(), entry.status.st_uid, entry.status.st_gid) != 0)
+  if (keep_owner_ && system_call("install.chown", [&] { return lchown(target.c_str(), entry.status.st_uid, entry.status.st_gid); }) != 0)
     fail_errno("cannot set the owner of a file", target, errno);
   if ((entry.status.st_mode & 07000) != 0 && chmod(target.c_str(), entry.status.st_mode & 07777) != 0)
     fail_errno("cannot set the mode of a file", target, errno);

@@ -145,6 +145,7 @@ class Place:
         self.envs = self.root / "envs"
         self.cache = self.root / "pkgs"
         self.env = self.envs / "e"
+        self.about = ("e",)
         self.saved = self.folder / "saved"
         self.channel = channel or self.folder / "channel"
         self.home.mkdir(parents=True, exist_ok=True)
@@ -163,9 +164,9 @@ class Place:
     def command(self, *arguments):
         """A command line with the channel where one is solved for."""
         arguments = list(map(str, arguments))
-        if arguments[0] in ("create", "install", "update") and "-c" not in arguments:
+        if arguments[0] in ("create", "install", "update") and "-c" not in arguments and "--clone" not in arguments:
             arguments += ["-c", str(self.channel), "--override-channels"]
-        if arguments[0] in ("create", "install", "update", "remove", "env", "rollback") and arguments[:2] != ["env", "list"] and "-y" not in arguments:
+        if arguments[0] in ("create", "install", "update", "remove", "env", "rollback", "rename") and arguments[:2] != ["env", "list"] and "-y" not in arguments:
             arguments.append("-y")
         return arguments
 
@@ -205,12 +206,20 @@ class Place:
         register.write_text((self.saved / f"{name}.txt").read_text())
 
     def state(self, env=None):
-        return oracle.manifest(env or self.env)
+        """The environments that a command is about, None when there is none."""
+        if env:
+            return oracle.manifest(env)
+        found = {name: oracle.manifest(self.envs / name) for name in self.about}
+        if len(self.about) == 1:
+            return found[self.about[0]]
+        both = {f"{name}:{path}": entry for name, state in found.items() if state is not None for path, entry in state.items()}
+        return both or None
 
     def leftovers(self, **kwargs):
         """What is left over anywhere. Temporary files of single atomic writes are dead for sure after an hour only: the clock
         is turned, and the next commands have to take them away."""
-        left = oracle.leftovers(self.home, **kwargs)
+        # Folders of extraction go a day later, since their process might live, or with `clean` (C07 looks at that).
+        left = [path for path in oracle.leftovers(self.home, **kwargs) if "pkgs/.tmp/" not in path]
         young = [path for path in left if re.search(r"(^|/)\.envtool-[0-9a-f]{16}\.tmp$", path)]
         if not young:
             return left
@@ -221,7 +230,7 @@ class Place:
         write_channel(self.folder / "sweep-channel", Made("sweep", "1", {"share/sweep": "x"}))
         self.run("create", "-n", name, "sweep", "-c", self.folder / "sweep-channel", "--override-channels", code=0)
         self.run("env", "remove", "-n", name, code=0)
-        return oracle.leftovers(self.home, **kwargs)
+        return [path for path in oracle.leftovers(self.home, **kwargs) if "pkgs/.tmp/" not in path]
 
     def marks(self, *arguments, env=None) -> list:
         """The names of the fail points that a command passes, in order (by strace; they need a build with fail points)."""
@@ -474,11 +483,15 @@ class Story(Place):
         "remove-all": ("remove", "-n", "e", "--all"),
         "env-remove": ("env", "remove", "-n", "e"),
         "replace": ("create", "-n", "e", "--force", *NEW_SPECS),
+        "rename": ("rename", "-n", "e", "f"),
+        "clone": ("create", "-n", "f", "--clone", "e"),
+        "rollback": ("rollback", "-n", "e"),
     }
 
     def __init__(self, name, user_files=True, extra=(), folder=None):
         super().__init__(folder)
         self.name = name
+        self.about = ("e", "f") if name in ("rename", "clone") else ("e",)
         old, new = story()
         self.make_channel(*old, *new, *extra)
         self.arguments = self.COMMANDS[name] + tuple(f"{p.name}" for p in extra if name in ("create",))
@@ -492,20 +505,25 @@ class Story(Place):
             self.run("create", "-n", "e", *OLD_SPECS, code=0)
             if user_files:
                 add_user_files(self.env)
+            if name == "rollback":
+                self.run("install", "-n", "e", *NEW_SPECS, code=0)
         self.save()
         self.old = self.state()
         self.run(*self.arguments, code=0)
         self.new = self.state()
         self.save("new")
-        if self.has_user_files and name in ("update", "remove"):
-            assert not lost_user_files(self.env), lost_user_files(self.env)
-        if self.new is not None:
-            assert not self.disagreements(), self.disagreements()
+        assert not self.lost_user_files("new"), self.lost_user_files("new")
+        assert not self.disagreements(), self.disagreements()
         assert self.old != self.new
         self.restore()
 
     def disagreements(self):
-        return oracle.disagreements(self.env, EDITED if self.has_user_files else ())
+        """Of all the environments that the command is about."""
+        wrong = []
+        for name in self.about:
+            if os.path.lexists(self.envs / name):
+                wrong += oracle.disagreements(self.envs / name, EDITED if self.has_user_files else ())
+        return wrong
 
     def which(self):
         """`old`, `new`, or what is wrong."""
@@ -516,15 +534,18 @@ class Story(Place):
             return "new"
         return f"neither: not new: {oracle.difference(self.new, now)} | not old: {oracle.difference(self.old, now)}"
 
+    def lost_user_files(self, state=None):
+        """What the user had and the command has no right to take."""
+        if not self.has_user_files or (self.name in ("remove-all", "env-remove", "replace", "rollback") and state != "old"):
+            return ""
+        return lost_user_files(self.envs / ("f" if self.name == "rename" and state == "new" else "e"))
+
     def judge(self):
         """(`old` or `new` or None, what is wrong) of the environment as it is now, without anything left over in it."""
         state = self.which()
         wrong = [] if state in ("old", "new") else [state]
-        if self.env.exists():
-            wrong += self.disagreements()
-            wrong += [f"left over {path}" for path in oracle.leftovers(self.env)]
-            if self.has_user_files and (self.name in ("update", "remove") or state == "old"):
-                lost = lost_user_files(self.env)
-                if lost:
-                    wrong.append(lost)
+        wrong += self.disagreements()
+        for name in self.about:
+            wrong += [f"left over {name}/{path}" for path in oracle.leftovers(self.envs / name)]
+        wrong += [lost for lost in [self.lost_user_files(state)] if lost]
         return (state if state in ("old", "new") else None), "; ".join(wrong)

@@ -6,7 +6,7 @@ import time
 
 import oracle
 from harness import (CHANGING, ENVTOOL, KILLED, NEW_SPECS, OLD_SPECS, ChannelServer, Made, Place, Story, Text, children_of, fake_python,
-                     has_strace, need_fail_points, need_strace, remove)
+                     Skip, has_strace, need_fail_points, need_strace, remove)
 
 BIG = Made("big", "1", {f"share/big/{i % 15}/{i}": f"file {i}\n" for i in range(300)})
 
@@ -28,31 +28,29 @@ class Sweep:
     def settle(self, what):
         """One ordinary follow-up command, then the verdict; the name of the state."""
         story = self.story
-        result = story.run("list", "-n", "e")
+        results = {name: story.run("list", "-n", name) for name in story.about}
         state, wrong = story.judge()
         if state is not None:
             self.states[state] += 1
-            expected = 0 if (story.new if state == "new" else story.old) is not None else 1
-            if result.code != expected:
+        for name, result in results.items():
+            if result.code != (0 if (story.envs / name).exists() else 1):
                 wrong += f"; `list` says {result}"
-        beside = [path for path in oracle.leftovers(story.envs) if not path.startswith("e/")]
+        beside = [path for path in oracle.leftovers(story.envs) if path.split("/")[0] not in story.about]
         if beside:
             wrong += f"; left beside it: {beside[:3]}"
         self.score.check(wrong, what)
-        if story.env.exists():
-            if self.agreement is not None:
-                self.agreement.check("; ".join(story.disagreements()), what)
-            if self.users is not None and story.has_user_files and (story.name in ("update", "remove")):
-                from harness import lost_user_files
-                self.users.check(lost_user_files(story.env), what)
+        if self.agreement is not None and story.state() is not None:
+            self.agreement.check("; ".join(story.disagreements()), what)
+        if self.users is not None and story.has_user_files:
+            self.users.check(story.lost_user_files(state), what)
         return state
 
     def again(self, what):
         """The command once more gives the new state, and nothing is left anywhere."""
         story = self.story
         result = story.run(*story.arguments)
-        wrong = "" if result.code == 0 or story.name in ("remove", "remove-all", "env-remove") else f"not done on the second try: {result}"
-        if story.which() != "new" and not (story.name == "create" and story.env.exists()):
+        wrong = "" if result.code == 0 else f"not done on the second try: {result}"
+        if story.which() != "new":
             wrong += "; " + story.which()
         left = story.leftovers()
         if left:
@@ -71,10 +69,9 @@ class Sweep:
                 self.score.check(f"ended by itself: {result}", f"{self.story.name} at point {number}")
             state = self.settle(f"{self.story.name} killed at point {number}")
             tried += 1
-            # What is new already cannot be removed again.
-            if tried % again_every == 0 and not (state == "new" and self.story.name in ("env-remove",)):
-                if not (state == "new" and self.story.name in ("update", "remove", "remove-all")):
-                    self.again(f"{self.story.name} killed at point {number}")
+            # What is done already cannot be asked for again; `create` and `create --force` can.
+            if tried % again_every == 0 and (state == "old" or self.story.name == "replace" or (self.story.name == "create" and not self.cold)):
+                self.again(f"{self.story.name} killed at point {number}")
         return None
 
     def calls(self, step=10):
@@ -145,9 +142,9 @@ def c02(tier, score, **scores):
 
 
 def c03(tier, score, **scores):
-    """kill -9 at every step of `remove`, `remove --all`, `env remove`, `create --force`"""
+    """kill -9 at every step of `remove`, `remove --all`, `env remove`, `create --force`, `rename`, `create --clone`, `rollback`"""
     need_fail_points()
-    for name in ("remove", "remove-all", "env-remove", "replace"):
+    for name in ("remove", "remove-all", "env-remove", "replace", "rename", "clone", "rollback"):
         with Story(name) as story:
             sweep = Sweep(tier, score, story, scores["agreement"], scores["users"])
             sweep.covered()
@@ -285,7 +282,7 @@ def c07(tier, score, **_):
                 if result.code != 0 or place.state() != new:
                     wrong += f"; the next run: {result} {oracle.difference(new, place.state())}"
                 wrong += "; ".join(oracle.broken_cache_entries(place.cache, good))
-                left = [path for path in place.leftovers() if "/.tmp/" not in path]
+                left = place.leftovers()
                 if left:
                     wrong += f"; left over: {left[:4]}"
                 again = server.sent.get("/noarch/p-1-0.tar.bz2", 0) - before
@@ -303,6 +300,8 @@ def c07(tier, score, **_):
                 if place.run(*command, fault=f"any:{number}:kill").code != KILLED:
                     break
                 next_run(f"killed at point {number}")
+            place.run("clean", "--all", "-y", code=0)
+            score.check("; ".join(oracle.leftovers(place.home)), "`clean` takes all leftovers away")
             # The download: killed when a part of it has come.
             chunk = 128 * 1024
             for share in tier.some([0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97], 2):
@@ -371,3 +370,37 @@ def c14(tier, score, **_):
             limit = megabytes << 20
             story.run(*story.arguments, preexec_fn=lambda: (resource.setrlimit(resource.RLIMIT_AS, (limit, limit)), resource.setrlimit(resource.RLIMIT_CORE, (0, 0))))
             sweep.settle(f"update with {megabytes} MiB of address space")
+
+
+def c11(tier, score, **_):
+    """`rollback` to each of 20 revisions gives that revision's files again (on top of all states of C01-C03)"""
+    with Place() as place:
+        if place.run("rollback", "--help").code != 0:
+            raise Skip("there is no `rollback`")
+        names = "abcd"
+        place.make_channel(*(Made(name, version, {f"share/{name}": version, "lib/both": f"{name} {version}", f"etc/{name}": Text("{prefix} " + version)})
+                             for name in names for version in "123"))
+        place.run("create", "-n", "e", "a=1", code=0)
+        states = [oracle.packages_only(place.state())]
+        for number in range(24):
+            name = names[number % 4]
+            if number % 5 == 4:
+                place.run("remove", "-n", "e", sorted(record["name"] for record in oracle.records(place.env).values())[0], code=0)
+            else:
+                place.run("install", "-n", "e", f"{name}={1 + (number + number // 4) % 3}")
+            now = oracle.packages_only(place.state())
+            if now != states[-1]:
+                states.append(now)
+        place.save("all")
+        for number, state in enumerate(states):
+            place.restore("all")
+            result = place.run("rollback", "-n", "e", str(number))
+            wrong = "" if result.code == 0 or number == len(states) - 1 else repr(result)
+            wrong += oracle.difference(state, oracle.packages_only(place.state())) + "; ".join(oracle.disagreements(place.env))
+            score.check(wrong, f"rollback to revision {number} of {len(states) - 1}")
+        score.note(f"{len(states)} revisions")
+        # One after the other, without going back to the newest in between.
+        place.restore("all")
+        for number in tier.some(list(range(len(states))), 6)[::-1]:
+            place.run("rollback", "-n", "e", str(number))
+            score.check(oracle.difference(states[number], oracle.packages_only(place.state())), f"rollback after rollback, to {number}")

@@ -63,6 +63,10 @@ def manifest(prefix):
         return None
     result = {}
     for path, status in entries(prefix):
+        if path == f"{BOOKKEEPING}/generation":
+            entry = ("generation", pathlib.Path(prefix, path).read_text())
+            result[path] = entry
+            continue
         if path == BOOKKEEPING or path.startswith(BOOKKEEPING + "/") and not path.startswith(PARKED):
             continue
         if path == "conda-meta/last_activated":
@@ -140,9 +144,18 @@ def disagreements(prefix, edited=()) -> list:
     if history_state(prefix) != set(known):
         wrong.append(f"history {sorted(history_state(prefix))} and records {sorted(known)} differ")
     generation = prefix / BOOKKEEPING / "generation"
+    if not generation.exists() or not generation.read_text().strip().isdigit():
+        wrong.append("there is no generation number")
+    revisions = prefix / BOOKKEEPING / "revisions"
     blocks = len(TIME.findall((prefix / "conda-meta/history").read_text()))
-    if not generation.exists() or int(generation.read_text()) != blocks:
-        wrong.append(f"generation {generation.read_text().strip() if generation.exists() else 'missing'} after {blocks} changes")
+    if revisions.is_dir():
+        for path in sorted(revisions.iterdir()):
+            if not path.stem.isdigit() or int(path.stem) >= blocks:
+                wrong.append(f"revision {path.name} with {blocks} changes in the history")
+            else:
+                json.loads(path.read_text())
+        if blocks and not (revisions / f"{blocks - 1}.json").exists():
+            wrong.append(f"the last of {blocks} changes has no revision")
     parked = {name for name in os.listdir(prefix / PARKED)} if (prefix / PARKED).is_dir() else set()
     owners = {}
     for dist, record in known.items():

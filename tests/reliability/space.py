@@ -145,8 +145,10 @@ def ignorable(story, point, number):
         if call.is_mark and call.text == point:
             seen += 1
             if seen == number:
-                later = [c for c in trace[at + 1:at + 8] if c.thread == call.thread and not c.is_mark]
-                return not later or "/envs/" not in later[0].text or point == "os.close"
+                # A close comes after what was written to the same file.
+                near = reversed(trace[:at]) if point == "os.close" else iter(trace[at + 1:])
+                other = next((c for c in near if c.thread == call.thread and not c.is_mark), None)
+                return other is None or "/envs/" not in other.text
     return True
 
 

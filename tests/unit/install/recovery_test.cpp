@@ -215,6 +215,77 @@ TEST_CASE("leftovers of dead processes are swept, those of living ones and of ot
         std::vector<std::string>{"one.envtool-cccccccccccc", "one.envtool-notes", "other.envtool-0123456789ab"});
 }
 
+TEST_CASE("an environment that waits for its replacement is put back when its place is empty") {
+  Place place;
+  const std::string envs = place.folder.path() + "/envs/", waiting = envs + "one.envtool-old-0123456789ab";
+  install(place.prefix, {place.package("a").file("x", "old")}, quick());
+  const Manifest old = manifest(place.prefix.path());
+  fs::rename(place.prefix.path(), waiting);
+  SECTION("nothing came in its place") {
+    spit(envs + "one.envtool-0123456789ab/conda-meta/.envtool/lock", "");
+    sweep_leftovers(place.prefix);
+    CHECK(difference(old, manifest(place.prefix.path())) == "");
+    CHECK(list_directory(place.folder.path() + "/envs") == std::vector<std::string>{"one"});
+  }
+  SECTION("its process lives") {
+    const auto living = FileLock::try_acquire(waiting + "/conda-meta/.envtool/lock", FileLock::Mode::exclusive, "test");
+    REQUIRE(living);
+    sweep_leftovers(place.prefix);
+    CHECK_FALSE(fs::exists(place.prefix.path()));
+  }
+  SECTION("its replacement is complete") {
+    install(place.prefix, {place.package("b").file("y", "new")}, quick());
+    sweep_leftovers(place.prefix);
+    CHECK(list_directory(place.folder.path() + "/envs") == std::vector<std::string>{"one"});
+    CHECK(slurp(place.prefix / "y") == "new");
+    CHECK_FALSE(unfinished_note(place.prefix));
+  }
+}
+
+TEST_CASE("what was replaced is kept while pip packages are missing") {
+  Place place;
+  const PackageSource a = place.package("a").file("x", "old"), b = place.package("b").file("y", "new");
+  install(place.prefix, {a}, quick());
+  InstallOptions options = quick();
+  options.existing = ExistingPrefix::replace;
+  EnvironmentChange change;
+  change.pip_follows = true;
+  const std::string copy = place.folder.path() + "/copy";
+  {
+    const InstallResult result = create_prefix(plan_links(place.prefix.path(), diff({}, {b.record}), {b}), change, options);
+    REQUIRE(unfinished_note(place.prefix));
+    CHECK(unfinished_note(place.prefix)->find(".envtool-old-") != std::string::npos);
+    // As a process would leave it that is killed now.
+    REQUIRE(std::system(("cp -a '" + place.folder.path() + "/envs' '" + copy + "'").c_str()) == 0);
+  }
+  for (const std::string& name : list_directory(copy))
+    if (name != "one") fs::rename(copy + "/" + name, place.folder.path() + "/envs/" + name);
+  sweep_leftovers(place.prefix);
+  CHECK(list_directory(place.folder.path() + "/envs").size() == 2);
+  mark_finished(place.prefix);
+  CHECK_FALSE(unfinished_note(place.prefix));
+  sweep_leftovers(place.prefix);
+  CHECK(list_directory(place.folder.path() + "/envs") == std::vector<std::string>{"one"});
+}
+
+TEST_CASE("an unfinished change behind a symlink is refused") {
+  Place place;
+  install(place.prefix, {place.package("a").file("x", "x")}, quick());
+  const std::string outside = place.folder.path() + "/outside";
+  spit(outside + "/tx/keep", "keep");
+  SECTION("the folder of changes") { fs::create_directory_symlink(outside + "/tx", place.prefix.transaction_directory()); }
+  SECTION("the folder of the tool") {
+    fs::remove_all(place.prefix.state_directory());
+    fs::create_directory_symlink(outside, place.prefix.state_directory());
+  }
+  SECTION("the journal") {
+    fs::create_directories(place.prefix.transaction_directory());
+    fs::create_symlink(outside + "/tx/keep", place.prefix.transaction_directory() + "/journal.ready");
+  }
+  CHECK(kind_of([&] { recover(place.prefix, quick()); }) == ErrorKind::unsafe);
+  CHECK(slurp(outside + "/tx/keep") == "keep");
+}
+
 TEST_CASE("many processes create one environment: one wins, the others say so") {
   Place place;
   const PackageSource a = place.package("a").file("x", "x").file("lib/y", "y");
