@@ -16,11 +16,11 @@ struct Candidate {
   const ChanneldataItem* item = nullptr;
 };
 
-/// Newest first.
+/// Newest first; of those of one time the first by name, as other indexers choose.
 bool is_newer(const Candidate& left, const Candidate& right) {
   if (left.version != right.version) return left.version > right.version;
-  const auto rest = [](const ChanneldataItem& item) { return std::tie(item.timestamp, item.subdir, item.file_name); };
-  return rest(*left.item) > rest(*right.item);
+  if (left.item->timestamp != right.item->timestamp) return left.item->timestamp > right.item->timestamp;
+  return std::tie(left.item->subdir, left.item->file_name) < std::tie(right.item->subdir, right.item->file_name);
 }
 
 Json describe(std::vector<Candidate> candidates) {

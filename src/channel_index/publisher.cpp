@@ -1,6 +1,11 @@
 #include "publisher.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <array>
 #include <chrono>
+#include <optional>
 
 #include "compression.hpp"
 #include "envtool/base/error.hpp"
@@ -24,6 +29,22 @@ bool has_content(const std::string& path, std::string_view content) {
   }
 }
 
+std::optional<timespec> modification_time(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return status.st_mtim;
+}
+
+/// Servers tell two states of a file apart by its size and the second of its time: a file that is replaced within
+/// one second by another of the same length would be the old one to clients that ask.
+void make_newer(const std::string& path, const timespec& before) {
+  const std::optional<timespec> after = modification_time(path);
+  if (!after || after->tv_sec > before.tv_sec) return;
+  const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{before.tv_sec + 1, 0}};
+  // Only a convenience for servers: where times cannot be set, nothing is lost but that.
+  static_cast<void>(::utimensat(AT_FDCWD, path.c_str(), times.data(), 0));
+}
+
 std::string iso_time(std::uint64_t milliseconds) {
   return format_iso_time(std::chrono::system_clock::time_point(std::chrono::milliseconds(milliseconds)));
 }
@@ -33,7 +54,9 @@ std::string iso_time(std::uint64_t milliseconds) {
 void Publisher::write(const std::string& path, std::string_view content) {
   const std::string full = channel_ + "/" + path;
   if (has_content(full, content)) return;
+  const std::optional<timespec> before = modification_time(full);
   write_atomically(full, content, 0644, Durability::full);
+  if (before) make_newer(full, *before);
   written_.insert(path);
 }
 

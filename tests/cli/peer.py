@@ -6,12 +6,16 @@
     peer.py extract ARCHIVE FOLDER     conda-package-handling unpacks
     peer.py paths ARCHIVE...           py-rattler reads index.json and paths.json out of archives
     peer.py lock FILE                  conda-lock reads a lock
+    peer.py index FOLDER OPTION...     conda-index indexes a folder of packages
+    peer.py gateway URL SHARDED NAME...  py-rattler reads the records of these names (SHARDED: `yes` or `no`)
 """
 import asyncio
 import json
 import os
 import pathlib
+import shutil
 import sys
+import time
 
 
 def records(prefix):
@@ -83,6 +87,45 @@ def lock(path):
     return {"platforms": content.metadata.platforms, "channels": [channel.url for channel in content.metadata.channels],
             "packages": sorted([package.name, package.version, package.platform, package.url, package.hash.sha256, sorted(package.dependencies.items())]
                                for package in content.package)}
+
+
+def index(folder, *options):
+    import tempfile
+    # conda-index wants two things of conda, which is no longer on the Python package index: versions that can
+    # be compared, and the names of the subdirs. Its workers are processes, so they have to be in files.
+    modules = pathlib.Path(tempfile.mkdtemp(prefix="envtool-peer-"))
+    for name, text in {"models/version": "from rattler import Version as VersionOrder", "models/__init__": "", "base/__init__": "", "__init__": "",
+                       "base/constants": "PLATFORM_DIRECTORIES = 'noarch', 'linux-64', 'linux-aarch64', 'osx-64', 'osx-arm64', 'win-64'"}.items():
+        path = modules / "conda" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    sys.path.insert(0, str(modules))
+    os.environ["PYTHONPATH"] = str(modules)
+    from conda_index.cli import cli
+    start = time.monotonic()
+    try:
+        cli([folder, *options])
+    finally:
+        shutil.rmtree(modules)
+    return {"seconds": time.monotonic() - start}
+
+
+def gateway(url, sharded, *names):
+    import rattler
+    config = rattler.SourceConfig(sharded_enabled=sharded == "yes", zstd_enabled=False, bz2_enabled=False)
+
+    async def read():
+        source = rattler.Gateway(cache_dir=os.path.join(os.getcwd(), "rattler-cache"), default_config=config)
+        return await source.query([rattler.Channel(url)], ["linux-64", "linux-aarch64", "noarch"], list(names), recursive=False)
+    result = {}
+    for records in asyncio.run(read()):
+        for record in records:
+            result[record.file_name] = {
+                "name": record.name.normalized, "version": str(record.version), "build": str(record.build), "build_number": record.build_number,
+                "depends": list(record.depends), "constrains": list(record.constrains), "subdir": record.subdir, "license": record.license,
+                "noarch": str(record.noarch), "size": record.size, "sha256": record.sha256.hex(), "md5": record.md5.hex(), "url": record.url,
+                "timestamp": record.timestamp.timestamp() if record.timestamp else None}
+    return result
 
 
 if __name__ == "__main__":

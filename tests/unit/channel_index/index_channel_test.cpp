@@ -378,6 +378,22 @@ TEST_CASE("a damaged file of the index is written again") {
   }
 }
 
+TEST_CASE("a file that is replaced is newer by a second, which is what servers look at") {
+  const MadeChannel channel;
+  const auto seconds = [&](const std::string& path) {
+    struct stat status{};
+    REQUIRE(stat(channel.path(path).c_str(), &status) == 0);
+    return status.st_mtim.tv_sec;
+  };
+  time_t previous = 0;
+  for (const char* version : {"1", "2", "3"}) {
+    channel.add("a", version);
+    channel.index();
+    for (const char* path : {"noarch/repodata_shards.msgpack.zst", "noarch/repodata.json"}) CHECK(seconds(path) > previous);
+    previous = std::max(seconds("noarch/repodata.json"), seconds("noarch/repodata_shards.msgpack.zst"));
+  }
+}
+
 TEST_CASE("one run at a time") {
   const MadeChannel channel;
   channel.add("a", "1.0");
