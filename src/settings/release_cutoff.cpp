@@ -115,10 +115,10 @@ ReleaseCutoff parse_moment(std::string_view text) {
   const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)), std::chrono::month(*month),
                                          std::chrono::day(*day_of_month)};
   if (!date.ok()) refuse(text, "there is no such day");
-  auto days = std::chrono::sys_days(date);
+  const auto days = std::chrono::sys_days(date);
   std::int64_t milliseconds = 0;
   if (cursor.at_end()) {
-    days += std::chrono::days(1);
+    milliseconds = static_cast<std::int64_t>(day) - 1;
   } else {
     if (!cursor.take('T') && !cursor.take('t') && !cursor.take(' ')) refuse(text, "behind the day a `T` and the time are expected");
     const auto hours = cursor.digits(2);
