@@ -33,12 +33,16 @@ FileLock::Options lock_options(const std::string& display_url, const RepoDataOpt
   return lock;
 }
 
+std::string http_status_of(const Error& error) {
+  for (const auto& [key, values] : error.fields()) {
+    if (key == "http_status" && !values.empty()) return values.front();
+  }
+  return {};
+}
+
 bool may_mean_missing(const Error& error) {
   static constexpr std::array<std::string_view, 7> statuses{"400", "403", "405", "406", "415", "500", "501"};
-  return std::any_of(error.fields().begin(), error.fields().end(), [](const auto& field) {
-    return field.first == "http_status" && !field.second.empty() &&
-           std::find(statuses.begin(), statuses.end(), field.second.front()) != statuses.end();
-  });
+  return std::find(statuses.begin(), statuses.end(), http_status_of(error)) != statuses.end();
 }
 
 std::string web_page_hint() { return "the answer is a web page: is there a login page or a proxy in the way?"; }

@@ -91,6 +91,8 @@ FileLock::Options lock_options(const std::string& display_url, const RepoDataOpt
 /// Stores without the right to list answer 403 for what is not there, others 400 or worse: statuses
 /// that say nothing of the document's other forms, which will tell.
 bool may_mean_missing(const Error& error);
+/// The HTTP status that an error of a transfer is about, or empty.
+std::string http_status_of(const Error& error);
 /// The hint that belongs to a web page in place of data.
 std::string web_page_hint();
 /// Adds to the warnings that a document is older than the one seen before: a replayed or lagging one.

@@ -49,6 +49,7 @@ std::optional<CacheState> parse_cache_state(std::string_view text) {
   state.missing_ns = number_field(object, "missing_ns");
   state.zst_missing_until_ns = number_field(object, "zst_missing_until_ns");
   state.shards_missing_until_ns = number_field(object, "shards_missing_until_ns");
+  state.shards_failed = number_field(object, "shards_failed") != 0;
   const std::string form = text_field(object, "form"), digest = text_field(object, "sha256");
   const auto known = std::find_if(forms.begin(), forms.end(), [&](const auto& entry) { return entry.second == form; });
   const std::int64_t size = number_field(object, "size");
@@ -90,6 +91,7 @@ std::string to_json(const CacheState& state) {
   add("missing_ns", std::to_string(state.missing_ns));
   add("zst_missing_until_ns", std::to_string(state.zst_missing_until_ns));
   add("shards_missing_until_ns", std::to_string(state.shards_missing_until_ns));
+  add("shards_failed", state.shards_failed ? "1" : "0");
   return text + "  \"version\": " + std::to_string(state_version) + "\n}\n";
 }
 

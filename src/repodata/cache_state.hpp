@@ -26,6 +26,7 @@ struct CacheState {
   std::int64_t missing_ns = 0;
   /// Until when not to ask again for a form that the server does not have, or that was of no use.
   std::int64_t zst_missing_until_ns = 0, shards_missing_until_ns = 0;
+  bool shards_failed = false;   ///< they are there, but of no use
 };
 
 /// The file that holds the state; nothing unless it is whole and about the URL.

@@ -22,6 +22,8 @@ void ChannelSource::open(std::stop_token stop) {
     else shards_ = shard_cache_.open(stop);
   }
   if (!full_ && !shards_) full_ = full_cache_.open(stop);
+  // Nothing but shards, and those are broken: that is no channel without packages.
+  if (!full_ && !shards_ && options_.use_shards && channel_.base_url.scheme() != "file") shards_ = shard_cache_.insist(stop);
   if (exists()) settle();
 }
 

@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <nlohmann/json.hpp>
+
 #include "envtool/specs/package_name.hpp"
 #include "record_fields.hpp"
 
@@ -54,6 +56,9 @@ class JsonValue {
 
 using JsonFields = FieldReader<JsonValue>;
 
+// JSON, but with a number that no type here holds.
+struct NumberTooLarge {};
+
 }  // namespace
 
 void RawRecord::clear() {
@@ -77,6 +82,7 @@ struct RecordParser::Implementation {
     element document;
     // The scanner's buffer has the padding, so the text need not be copied.
     if (const auto error = parser.parse(json.data(), json.size(), false).get(document)) {
+      if (error == simdjson::NUMBER_ERROR && nlohmann::json::accept(json)) throw NumberTooLarge{};
       throw MalformedJson{simdjson::error_message(error)};
     }
     return document;
@@ -88,13 +94,15 @@ RecordParser::~RecordParser() = default;
 
 std::string RecordParser::parse(std::string_view json, RawRecord& record) {
   record.clear();
-  const JsonValue document(implementation_->parse(json));
   try {
+    const JsonValue document(implementation_->parse(json));
     if (!document.each_member([&](std::string_view key, JsonValue value) { JsonFields::read(key, value, record); })) {
       return "it is not an object";
     }
   } catch (const FieldProblem& problem) {
     return "`" + std::string(problem.key) + "` " + std::string(problem.what);
+  } catch (const NumberTooLarge&) {
+    return "it has a number that is too large";
   }
   return problem_of(record);
 }
@@ -108,15 +116,24 @@ std::string problem_of(const RawRecord& record) {
 }
 
 RepoDataInfo RecordParser::parse_info(std::string_view json) {
-  return JsonFields::read_info(JsonValue(implementation_->parse(json)));
+  try {
+    return JsonFields::read_info(JsonValue(implementation_->parse(json)));
+  } catch (const NumberTooLarge&) {
+    throw MalformedJson{"`info` has a number that is too large"};
+  }
 }
 
 std::int64_t RecordParser::parse_version(std::string_view json) {
-  std::int64_t version = 0;
-  if (implementation_->parse(json).get_int64().get(version) != simdjson::SUCCESS) {
-    throw MalformedJson{"`repodata_version` is not a number"};
+  const MalformedJson wrong{"`repodata_version` is not a number"};
+  try {
+    const JsonValue value(implementation_->parse(json));
+    if (value.is_null()) return 1;
+    const auto version = value.signed_number();
+    if (!version) throw wrong;
+    return *version;
+  } catch (const NumberTooLarge&) {
+    throw wrong;
   }
-  return version;
 }
 
 }  // namespace envtool

@@ -51,7 +51,7 @@ class RecordParser {
   std::string parse(std::string_view json, RawRecord& record);
   /// Throws `MalformedJson` also for wrong types.
   RepoDataInfo parse_info(std::string_view json);
-  /// Throws `MalformedJson` unless it is a number.
+  /// Throws `MalformedJson` unless it is a number; null counts as 1 (CEP 36).
   std::int64_t parse_version(std::string_view json);
 
  private:

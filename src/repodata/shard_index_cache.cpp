@@ -15,12 +15,7 @@ namespace {
 constexpr std::uint64_t served_limit = std::uint64_t{64} << 20;
 constexpr std::uint64_t decoded_limit = std::uint64_t{256} << 20;
 
-bool has_http_status(const Error& error) {
-  for (const auto& [key, values] : error.fields()) {
-    if (key == "http_status") return true;
-  }
-  return false;
-}
+bool looks_like_page(std::string_view text) { return strip(text.substr(0, 256)).starts_with('<'); }
 
 }  // namespace
 
@@ -101,7 +96,7 @@ std::shared_ptr<const ShardIndex> ShardIndexCache::open(std::stop_token stop) {
   if (auto copy = fresh_copy(); copy.index) return copy.index;
   state = read_state();
   if (state && is_left_alone(*state)) return {};
-  return refresh(std::move(state), stop);
+  return refresh(std::move(state), OnFailure::leave_alone, stop);
 }
 
 std::shared_ptr<const ShardIndex> ShardIndexCache::recheck(std::stop_token stop) {
@@ -109,16 +104,27 @@ std::shared_ptr<const ShardIndex> ShardIndexCache::recheck(std::stop_token stop)
                                            lock_options(display_url_, options_, reporter_, stop));
   auto state = read_state();
   if (state && state->refresh_ns >= started_ns_) return load(*state);
-  return refresh(std::move(state), stop);
+  return refresh(std::move(state), OnFailure::leave_alone, stop);
 }
 
-std::shared_ptr<const ShardIndex> ShardIndexCache::refresh(std::optional<CacheState> state, std::stop_token stop) {
+std::shared_ptr<const ShardIndex> ShardIndexCache::insist(std::stop_token stop) {
+  if (options_.cache_use == RepoDataCacheUse::only_cached) return {};
+  const FileLock guard = FileLock::acquire(path(".lock"), FileLock::Mode::exclusive,
+                                           lock_options(display_url_, options_, reporter_, stop));
+  auto state = read_state();
+  if (!state || !state->shards_failed) return {};
+  return refresh(std::move(state), OnFailure::raise, stop);
+}
+
+std::shared_ptr<const ShardIndex> ShardIndexCache::refresh(std::optional<CacheState> state, OnFailure on_failure,
+                                                                  std::stop_token stop) {
   const FetchReport report(reporter_, display_url_);
   const auto before = state ? load(*state) : nullptr;
   CacheState next = before ? *state : CacheState{};
   next.url = url_.str();
   next.form = BodyForm::msgpack_zst;
   next.shards_missing_until_ns = 0;
+  next.shards_failed = false;
 
   FetchRequest request;
   request.url = url_;
@@ -130,6 +136,7 @@ std::shared_ptr<const ShardIndex> ShardIndexCache::refresh(std::optional<CacheSt
   const std::int64_t asked_ns = now_ns();
   const auto leave_alone = [&](std::int64_t time) {
     next.shards_missing_until_ns = asked_ns + time;
+    next.shards_failed = time == form_failed_ns;
     write_state(next);
     return std::shared_ptr<const ShardIndex>();
   };
@@ -140,7 +147,8 @@ std::shared_ptr<const ShardIndex> ShardIndexCache::refresh(std::optional<CacheSt
         std::span(&request, 1), [&](std::size_t, FetchResult fetched) { result = std::move(fetched); }, &forwarder, stop);
   } catch (const Error& error) {
     // The other forms of the index tell what an answer like that means.
-    if (has_http_status(error)) return leave_alone(form_failed_ns);
+    const std::string status = http_status_of(error);
+    if (!status.empty() && (on_failure == OnFailure::leave_alone || status.starts_with('4'))) return leave_alone(form_failed_ns);
     if (!options_.stale_on_error || !before || error.kind() != ErrorKind::network) throw;
     const auto time = std::chrono::system_clock::time_point(
         std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::nanoseconds(next.refresh_ns)));
@@ -158,13 +166,14 @@ std::shared_ptr<const ShardIndex> ShardIndexCache::refresh(std::optional<CacheSt
     return before;
   }
   // Servers of web applications answer any path with a page.
-  if (!has_zstd_magic(result.body)) {
+  if (!has_zstd_magic(result.body) && !(on_failure == OnFailure::raise && !looks_like_page(result.body))) {
     next.refresh_ns = state ? state->refresh_ns : 0;
     return leave_alone(form_failed_ns);
   }
   try {
     return accept(result, next, before.get());
   } catch (const Error& error) {
+    if (on_failure == OnFailure::raise) throw;
     if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::unsafe && error.kind() != ErrorKind::invalid_input) throw;
     reporter_([&](RepoDataReporter& target) {
       target.on_warning("the shards of " + display_url_ + " are of no use, reading the whole index instead: " + error.message() +
@@ -204,6 +213,7 @@ void ShardIndexCache::mark_broken() {
   auto state = read_state();
   if (!state) return;
   state->shards_missing_until_ns = now_ns() + form_failed_ns;
+  state->shards_failed = true;
   write_state(*state);
 }
 

@@ -33,6 +33,9 @@ class ShardIndexCache {
   std::shared_ptr<const ShardIndex> open(std::stop_token stop);
   /// The index as the server has it now, also when the copy counts as fresh. Throws `Error`.
   std::shared_ptr<const ShardIndex> recheck(std::stop_token stop);
+  /// For a server that has nothing else: if its shards failed, the index after all, or the `Error` that
+  /// says why not.
+  std::shared_ptr<const ShardIndex> insist(std::stop_token stop);
   /// The shards turned out to be of no use: they are left alone for a while.
   void mark_broken();
 
@@ -41,7 +44,8 @@ class ShardIndexCache {
   Url shard_folder(const ShardIndex& index) const;
 
  private:
-  std::shared_ptr<const ShardIndex> refresh(std::optional<CacheState> state, std::stop_token stop);
+  enum class OnFailure { leave_alone, raise };
+  std::shared_ptr<const ShardIndex> refresh(std::optional<CacheState> state, OnFailure on_failure, std::stop_token stop);
   std::shared_ptr<const ShardIndex> accept(const FetchResult& result, CacheState state, const ShardIndex* before);
   std::shared_ptr<const ShardIndex> load(const CacheState& state) const;
   std::optional<CacheState> read_state() const;

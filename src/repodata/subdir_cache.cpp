@@ -204,7 +204,7 @@ std::shared_ptr<RepoDataIndex> SubdirCache::fall_back(const std::optional<CacheS
 
 // Asks for one form of the document. Nothing when the server has none.
 std::optional<FetchResult> SubdirCache::fetch_form(BodyForm form, const CacheState* validators, const std::string& target,
-                                                   bool& failed, std::stop_token stop) {
+                                                   std::optional<Error>& failure, std::stop_token stop) {
   FetchRequest request;
   request.url = document_url(form);
   request.target_path = target;
@@ -222,9 +222,9 @@ std::optional<FetchResult> SubdirCache::fetch_form(BodyForm form, const CacheSta
     fetcher_.fetch_all(
         std::span(&request, 1), [&](std::size_t, FetchResult fetched) { result = std::move(fetched); }, &forwarder, stop);
   } catch (const Error& error) {
-    failed = form == BodyForm::json_zst && may_mean_missing(error);
-    if (failed) return {};
-    throw;
+    if (form != BodyForm::json_zst || !may_mean_missing(error)) throw;
+    failure = error;
+    return {};
   }
   if (result->outcome == FetchResult::Outcome::missing) return {};
   return result;
@@ -238,28 +238,39 @@ std::shared_ptr<RepoDataIndex> SubdirCache::refresh(const std::optional<CacheSta
   CacheState next = state.value_or(CacheState{});
   if (next.zst_missing_until_ns <= asked_ns || next.zst_missing_until_ns > asked_ns + form_missing_ns) next.zst_missing_until_ns = 0;
 
-  for (const BodyForm form : {BodyForm::json_zst, BodyForm::json}) {
-    if (form == BodyForm::json_zst && next.zst_missing_until_ns != 0) continue;
+  std::optional<Error> failure;  // of the compressed form
+  // Nothing when the server does not have the form, or something else in its place.
+  const auto try_form = [&](BodyForm form) -> std::optional<std::shared_ptr<RepoDataIndex>> {
     const std::string target = document_path(form) + ".new";
     TemporaryFile fetched(target);
-    bool failed = false;
-    const auto result = fetch_form(form, validators, target, failed, stop);
+    auto result = fetch_form(form, validators, target, failure, stop);
     // Servers of web applications answer any path with a page.
-    const bool is_other_thing = result && form == BodyForm::json_zst &&
-                                result->outcome == FetchResult::Outcome::fetched && !file_begins_with_zstd(target);
-    if (!result || is_other_thing) {
-      if (form == BodyForm::json_zst) next.zst_missing_until_ns = asked_ns + (failed || is_other_thing ? form_failed_ns : form_missing_ns);
-      continue;
+    if (result && form == BodyForm::json_zst && result->outcome == FetchResult::Outcome::fetched && !file_begins_with_zstd(target)) {
+      failure = Error("channel index is not valid", ErrorKind::corrupt).at(document_url(form).str()).because("it is not compressed by zstd");
+      if (file_looks_like_html(target)) failure->hint(web_page_hint());
+      result.reset();
     }
-    if (result->outcome == FetchResult::Outcome::not_modified) {
-      next.refresh_ns = asked_ns;
-      next.missing_ns = 0;
-      if (!result->cache_control.empty()) next.cache_control = result->cache_control;
-      write_atomically(path(".info.json"), to_json(next));
-      return usable_copy(next, stop, false);
+    if (!result) {
+      if (form == BodyForm::json_zst) next.zst_missing_until_ns = asked_ns + (failure ? form_failed_ns : form_missing_ns);
+      return {};
     }
-    return accept(form, *result, target, next, stop);
+    if (result->outcome != FetchResult::Outcome::not_modified) return accept(form, *result, target, next, stop);
+    next.refresh_ns = asked_ns;
+    next.missing_ns = 0;
+    if (!result->cache_control.empty()) next.cache_control = result->cache_control;
+    write_atomically(path(".info.json"), to_json(next));
+    return usable_copy(next, stop, false);
+  };
+  const bool left_alone = next.zst_missing_until_ns != 0;
+  if (!left_alone) {
+    if (auto done = try_form(BodyForm::json_zst)) return *done;
   }
+  if (auto done = try_form(BodyForm::json)) return *done;
+  if (left_alone) {
+    if (auto done = try_form(BodyForm::json_zst)) return *done;
+  }
+  // What is there and broken is not the same as nothing; a refusal (4xx) may be.
+  if (failure && !http_status_of(*failure).starts_with('4')) throw *failure;
   next.missing_ns = asked_ns;
   if (next.url.empty()) next.url = document_url(BodyForm::json).str();
   write_atomically(path(".info.json"), to_json(next));
@@ -317,6 +328,7 @@ std::shared_ptr<RepoDataIndex> SubdirCache::build(const std::string& document, B
     });
   }
 
+  remove_stale_temporaries(options_.cache_directory);
   // The lock is ours: whoever began one of these is dead.
   const std::string begun = stem_.substr(stem_.rfind('/') + 1) + ".idx.";
   for (const std::string& name : list_directory(options_.cache_directory))

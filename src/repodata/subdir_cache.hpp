@@ -55,7 +55,7 @@ class SubdirCache {
   std::shared_ptr<RepoDataIndex> fall_back(const std::optional<CacheState>& state, const Error& error, std::stop_token stop);
   std::shared_ptr<RepoDataIndex> usable_copy(const CacheState& state, std::stop_token stop, bool may_build);
   std::optional<FetchResult> fetch_form(BodyForm form, const CacheState* validators, const std::string& target,
-                                        bool& failed, std::stop_token stop);
+                                        std::optional<Error>& failure, std::stop_token stop);
   std::shared_ptr<RepoDataIndex> accept(BodyForm form, const FetchResult& result, const std::string& fetched_path,
                                         const CacheState& before, std::stop_token stop);
   std::shared_ptr<RepoDataIndex> build(const std::string& document, BodyForm form, const std::string& origin,

@@ -269,6 +269,21 @@ TEST_CASE_METHOD(Fixture, "Without a whole index, the shard that is broken is th
   CHECK(error.where() == server->url() + "/" + shard_path);
 }
 
+TEST_CASE_METHOD(Fixture, "A channel of nothing but broken shards is not one without packages") {
+  subdirs = {"linux-64", "noarch"};
+  put("one/linux-64/repodata.json", index_of(record("x", "1")));
+  put_chain();
+  const std::string good = read_file(root() + "/one/noarch" + index_path);
+  put("one/noarch" + index_path, good.substr(0, good.size() / 2));
+  for (int i = 0; i < 2; ++i) {
+    const Error error = error_of([&] { names({served("one")}); });
+    CHECK(error.kind() == ErrorKind::corrupt);
+    CHECK(error.where() == server->url() + "/one/noarch" + index_path);
+  }
+  put("one/noarch" + index_path, good);
+  CHECK(names({served("one")}) == Names{"a", "b", "c", "d", "x"});
+}
+
 TEST_CASE_METHOD(Fixture, "Something else in place of the index of shards is no index of shards") {
   put_whole();
   SECTION("a page") { server->behave(R"({"/one/noarch)" + index_path + R"(": [{"body": "<html>app</html>"}]})"); }
