@@ -314,9 +314,16 @@ class PrefixCopy {
     std::vector<char> changed(records.size(), 0);
     for (const auto& [path, i] : changed_) {
       const CopiedFile& file = copied_[i];
-      if (!file.owner || !file.owner->entry || !file.digest) continue;
-      records[file.owner->record].paths[*file.owner->entry].sha256_in_prefix = file.digest;
-      changed[file.owner->record] = 1;
+      if (!file.owner || !file.digest) continue;
+      // Parked files have no owners by their path: their records say nothing of them.
+      for (const PathOwner& owner : copier_->owners(path)) {
+        if (!owner.entry) continue;
+        PathEntry& entry = records[owner.record].paths[*owner.entry];
+        const bool is_its = owner.record == file.owner->record && owner.entry == file.owner->entry;
+        if (!entry.sha256_in_prefix && !is_its) continue;
+        entry.sha256_in_prefix = file.digest;
+        changed[owner.record] = 1;
+      }
     }
     for (std::size_t r = 0; r < records.size() && !dropped_.empty(); ++r) {
       const std::size_t before = records[r].files.size() + records[r].paths.size();
@@ -372,7 +379,7 @@ class PrefixCopy {
     }
     made_ = marked_ = false;
     reporter_.on_commit();
-    stage_point("copy.renamed", request_.to.path());
+    passed_point("copy.renamed");
     if (options_.durability == Durability::full) sync_directory(parent_of(request_.to.path()));
     if (moves()) result_.saved = finish_move(mark, options_);
   }
@@ -381,8 +388,7 @@ class PrefixCopy {
     const std::string waiting = waiting_place(request_.to, id_);
     exchange_paths(folder_, request_.to.path(), waiting);
     made_ = marked_ = false;
-    if (surely_exists(folder_)) rename_path(folder_, waiting);
-    result_.replaced = std::make_shared<ReplacedPrefix>(request_.to, waiting, std::move(*to_lock_));
+    result_.replaced = std::make_shared<ReplacedPrefix>(request_.to, aside_after_exchange(folder_, waiting), std::move(*to_lock_));
   }
 
   const CopyRequest& request_;

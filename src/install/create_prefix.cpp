@@ -228,7 +228,7 @@ class Builder {
     }
     made_ = false;
     reporter_.on_commit();
-    stage_point("create.renamed", plan_.prefix);
+    passed_point("create.renamed");
     if (options_.durability == Durability::full)
       sync_directory(plan_.prefix.substr(0, std::max<std::size_t>(plan_.prefix.rfind('/'), 1)));
   }
@@ -240,10 +240,10 @@ class Builder {
     exchange_paths(folder_, plan_.prefix, waiting);
     made_ = false;
     reporter_.on_commit();
-    stage_point("create.swapped", plan_.prefix);
-    if (surely_exists(folder_)) rename_path(folder_, waiting);
+    passed_point("create.swapped");
+    const std::string waits_at = aside_after_exchange(folder_, waiting);
     if (options_.durability == Durability::full) sync_directory(parent);
-    result_.replaced = std::make_shared<ReplacedPrefix>(Prefix(plan_.prefix), waiting, std::move(*old_lock_));
+    result_.replaced = std::make_shared<ReplacedPrefix>(Prefix(plan_.prefix), waits_at, std::move(*old_lock_));
   }
 
   const LinkPlan& plan_;

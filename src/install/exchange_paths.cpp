@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "envtool/base/error.hpp"
 #include "envtool/os/files.hpp"
 #include "system_call.hpp"
 
@@ -21,6 +22,15 @@ void exchange_paths(const std::string& from, const std::string& to, const std::s
   } catch (const Error&) {
     rename_path(aside, to);
     throw;
+  }
+}
+
+std::string aside_after_exchange(const std::string& from, const std::string& aside) {
+  try {
+    if (exists_no_follow(from)) rename_path(from, aside);
+    return aside;
+  } catch (const Error&) {
+    return from;
   }
 }
 

@@ -55,7 +55,8 @@ FileCopier::FileCopier(const CopyRequest& request, const PrefixData& data, const
   for (const auto& [path, owners] : owners_) {
     if (owners.size() < 2) continue;
     for (const PathOwner& owner : owners)
-      if (const auto digest = expected_digest(owner, std::string(path))) by_digest_[digest->hex()] = {owner, std::string(path)};
+      if (const PathEntry* entry = path_entry(owner))
+        by_place_[parking_place(*entry, data_.records()[owner.record])] = {owner, std::string(path)};
   }
 }
 
@@ -103,12 +104,12 @@ CopiedFile FileCopier::copy(const TreeEntry& entry, const std::string& target) c
   const bool parked = entry.path.starts_with(std::string(parking_folder) + "/");
   if (known.empty() && !parked) return copy_other_file(entry, target);
   const std::string content = read_file(source(entry));
-  const Sha256 digest = sha256(content);
   if (parked) {
-    const auto found = by_digest_.find(digest.hex());
-    if (found == by_digest_.end()) return copy_other_file(entry, target);
+    const auto found = by_place_.find(entry.path);
+    if (found == by_place_.end()) return copy_other_file(entry, target);
     return copy_package_file(entry, target, found->second.first, found->second.second, content);
   }
+  const Sha256 digest = sha256(content);
   for (const PathOwner& owner : known)
     if (expected_digest(owner, entry.path) == digest) return copy_package_file(entry, target, owner, entry.path, content);
   return copy_other_file(entry, target);

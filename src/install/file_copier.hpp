@@ -77,8 +77,8 @@ class FileCopier {
     std::unordered_map<std::string, const PathEntry*> paths;
   };
   std::vector<CachedRecord> cached_;
-  /// Files that wait for their path (`parking_folder`) are known by their content.
-  std::unordered_map<std::string, std::pair<PathOwner, std::string>> by_digest_;
+  /// Where files of packages wait for their path (`parking_folder`).
+  std::unordered_map<std::string, std::pair<PathOwner, std::string>> by_place_;
 };
 
 }  // namespace envtool::detail

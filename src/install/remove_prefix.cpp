@@ -44,7 +44,7 @@ void remove_prefix(const Prefix& prefix, const InstallOptions& options) {
     detail::stage_point("remove.locked", prefix.path());
     rename_path(prefix.path(), trash);
   }
-  detail::stage_point("remove.renamed", trash);
+  detail::passed_point("remove.renamed");
   if (options.durability == Durability::full) sync_directory(parent);
   // From here on the environment is gone; what cannot be deleted now is swept later.
   try {

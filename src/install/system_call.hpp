@@ -42,4 +42,7 @@ inline void stage_point(std::string_view name, const std::string& path) {
   if (const int injected = failpoint(name); injected != 0) fail_errno("cannot go on with the change", path, injected);
 }
 
+/// The same where nothing can fail any more: what was decided is done.
+inline void passed_point(std::string_view name) { static_cast<void>(failpoint(name)); }
+
 }  // namespace envtool::detail

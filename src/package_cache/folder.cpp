@@ -68,6 +68,14 @@ void CacheFolder::remove_old_leftovers() const {
   constexpr std::time_t day = 24 * 60 * 60;
   const std::time_t now = std::time(nullptr);
   try {
+    // Notes of a download that was killed after its part had become the archive.
+    for (const std::string& name : list_directory(path)) {
+      struct stat status{};
+      const std::string note = entry(name);
+      if (name.ends_with(".part.info") && !exists_no_follow(note.substr(0, note.size() - 5)) && ::lstat(note.c_str(), &status) == 0 &&
+          now - status.st_mtim.tv_sec > 60 * 60)
+        remove_file(note);
+    }
     for (const std::string& name : list_directory(temporary())) {
       struct stat status{};
       const std::string leftover = temporary() + "/" + name;

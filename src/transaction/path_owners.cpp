@@ -31,7 +31,7 @@ std::string content_identity(const Claim& claim) {
   return identity;
 }
 
-std::string parking_place(std::string_view path, std::string_view identity) {
+std::string place_of(std::string_view path, std::string_view identity) {
   return std::string(parking_folder) + "/" + sha256(std::string(path) + '\n' + std::string(identity)).hex().substr(0, 40);
 }
 
@@ -130,7 +130,7 @@ void PathSettlement::settle(const std::string& path, std::vector<Claim>& claims,
   if (groups.size() > 1 || !options_.parked.empty())
     for (Group& group : groups) {
       if (group.identity.empty()) group.identity = content_identity(*group.claims.front());
-      group.place = parking_place(path, group.identity);
+      group.place = place_of(path, group.identity);
       group.parked = options_.parked.contains(group.place);
     }
 
@@ -200,3 +200,14 @@ void PathSettlement::settle(const std::string& path, std::vector<Claim>& claims,
 }
 
 }  // namespace envtool::detail
+
+namespace envtool {
+
+std::string parking_place(const PathEntry& entry, const PackageRecord& owner) {
+  detail::Claim claim;
+  claim.entry = &entry;
+  claim.owner = &owner;
+  return detail::place_of(entry.path, detail::content_identity(claim));
+}
+
+}  // namespace envtool

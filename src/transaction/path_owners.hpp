@@ -35,7 +35,7 @@ std::string content_identity(const Claim& claim);
 /// stays as that of the package's own file.
 void forget_digest(PathEntry& entry);
 /// The parking place for a path's file of this identity.
-std::string parking_place(std::string_view path, std::string_view identity);
+std::string place_of(std::string_view path, std::string_view identity);
 
 /// Settles who has each path before and after, and writes the outcome into the plan: actions of
 /// losers are sent to their parking place, actions without effect are dropped.

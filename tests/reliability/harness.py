@@ -220,7 +220,7 @@ class Place:
         is turned, and the next commands have to take them away."""
         # Folders of extraction go a day later, since their process might live, or with `clean` (C07 looks at that).
         left = [path for path in oracle.leftovers(self.home, **kwargs) if "pkgs/.tmp/" not in path]
-        young = [path for path in left if re.search(r"(^|/)\.envtool-[0-9a-f]{16}\.tmp$", path)]
+        young = [path for path in left if re.search(r"(^|/)\.envtool-[0-9a-f]{16}\.tmp$|\.part\.info$", path)]
         if not young:
             return left
         for path in young:
@@ -427,17 +427,17 @@ def story():
         Made("alpha", "1", {"bin/alpha": "old alpha\n", "etc/alpha": Text(f"{p} one\n"), "lib/kept": "the same", "lib/link": Link("kept"),
                             "lib/bin.so": Binary(f"\0{PLACEHOLDER}/x\0\0\0end".encode()), "share/goes/deep/down": "x",
                             "turns/to-file/inner": "1", "turns/to-folder": "2", "moves": "from alpha", "edited.conf": "as packaged",
-                            "becomes-link": "file", "was-link": Link("lib/kept"), "mode": Text("m", 0o644), "clash": "alpha's"}),
-        Made("beta", "1", {"bin/beta": "beta\n", "share/beta/data": "data", "share/beta/more": "more", "stays": "same"}),
+                            "becomes-link": "file", "was-link": Link("lib/kept"), "mode": Text("m", 0o644), "clash": "alpha's", "etc/clash": Text(f"alpha's {p}\n")}),
+        Made("beta", "1", {"bin/beta": "beta\n", "share/beta/data": "data", "etc/clash": Text(f"beta's first {p}\n"), "etc/shared2": Text(f"both {p}\n"), "share/beta/more": "more", "stays": "same"}),
         Made("gone", "1", {"bin/gone": "gone\n", "share/gone/link": Link("nowhere"), "share/gone/x": "x"}, folders=("var/gone",)),
     ]
     new = [
         Made("alpha", "2", {"bin/alpha": "new alpha\n", "etc/alpha": Text(f"{p} two\n"), "lib/kept": "the same", "lib/link": Link("bin.so"),
                             "lib/bin.so": Binary(f"\0{PLACEHOLDER}/yy\0\0\0END".encode()), "share/comes/deep/down": "y",
                             "turns/to-file": "3", "turns/to-folder/inner": "4", "edited.conf": "as packaged anew", "in-the-way": "ours",
-                            "becomes-link": Link("lib/kept"), "was-link": "file", "mode": Text("m", 0o755), "clash": "alpha's new",
+                            "becomes-link": Link("lib/kept"), "was-link": "file", "mode": Text("m", 0o755), "clash": "alpha's new", "etc/clash": Text(f"alpha's {p}\n"), "etc/shared": Text(f"both {p}\n"),
                             "share/copied": NoLink(b"copied")}),
-        Made("beta", "2", {"bin/beta": "beta 2\n", "share/beta/data": "data 2", "stays": "same", "moves": "from beta", "clash": "beta's"},
+        Made("beta", "2", {"bin/beta": "beta 2\n", "share/beta/data": "data 2", "stays": "same", "moves": "from beta", "clash": "beta's", "etc/clash": Text(f"beta's {p}\n"), "etc/shared": Text(f"both {p}\n")},
              folders=("var/beta",)),
         Made("gone", "2", {"share/gone/x": "x2"}),
     ]

@@ -31,7 +31,7 @@ def judge(story, result, what, score, must_be=None):
     pending = (story.env / "conda-meta/.envtool/tx").exists()
     if result.code == 0 and direct != "new":
         wrong += f"exit code 0, and {direct[:400]}; "
-    if result.code == 1 and not pending and direct == "new" and story.name != "create":
+    if result.code == 1 and not pending and direct == "new":
         # Said to have failed although it is done: only where the failure came after it (registering, cleaning up).
         if not re.search(r"environments\.txt|finish|sync|disk|decided", result.err):
             wrong += f"exit code 1, and new: {result.err[-300:]}; "
@@ -90,7 +90,7 @@ def failing_system_calls(tier, score, errors):
                     while number < 400:
                         story.restore()
                         log = story.folder / "trace"
-                        result = story.run(*story.arguments, prefix=("strace", "-f", "--seccomp-bpf", "-o", log, "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={number}"))
+                        result = story.run(*story.arguments, prefix=("strace", "-f", "-o", log, "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={number}"))
                         injected = "(INJECTED)" in log.read_text(errors="replace")
                         if not injected:
                             break

@@ -192,6 +192,9 @@ LinkPlan plan_links(const std::string& prefix, const Transaction& transaction,
 /// Where files that lost their path wait, relative to the prefix.
 inline constexpr std::string_view parking_folder = "conda-meta/.envtool/parked";
 
+/// Where, relative to the prefix, the file of this record's entry waits while another package has its path.
+std::string parking_place(const PathEntry& entry, const PackageRecord& owner);
+
 /// The text of a console script of `noarch: python` packages, and whether it needs `/bin/sh`
 /// (interpreter path too long for `#!` or with spaces). Throws `Error` (invalid_input) when the path
 /// cannot be written into such a script.
