@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr int format = 1;
 constexpr std::size_t identifier_length = 32;
 constexpr int most_depth = 64;
+constexpr std::string_view checksum_key = ",\"sha256\":\"";
 
 std::string dump(const Json& document) { return document.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -113,6 +114,20 @@ PipDistribution read_distribution(const Json& object, const std::string& origin)
   return pip;
 }
 
+/// The last field is the digest of the text without it.
+bool has_right_checksum(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  constexpr std::size_t digest_length = 64;
+  const std::size_t tail = checksum_key.size() + digest_length + 2;
+  if (text.size() <= tail || !text.ends_with("\"}")) return false;
+  const std::string_view body = text.substr(0, text.size() - tail), end = text.substr(text.size() - tail);
+  if (!end.starts_with(checksum_key)) return false;
+  Hasher<Sha256> hasher;
+  hasher.update(body);
+  hasher.update("}");
+  return hasher.finish().hex() == end.substr(checksum_key.size(), digest_length);
+}
+
 /// Parses without trusting the nesting: the parser's library recurses when it destroys values.
 Json parse_shallow(std::string_view text, const std::string& origin) {
   bool too_deep = false;
@@ -170,21 +185,20 @@ std::string render_revision(const RevisionDocument& document) {
   for (const PipDistribution& pip : document.state.pip) object["pip"].push_back(write_distribution(pip));
   object["records"] = Json::object();
   for (const auto& [identifier, text] : document.records) object["records"][identifier] = Json::parse(text);
-  // Over the text as it is read again: bytes that are no UTF-8 were replaced.
-  const std::string text = dump(object);
-  object["sha256"] = sha256(text).hex();
-  return dump(object) + "\n";
+  // The checksum is of the text without it, so that it can be checked before anything is understood.
+  std::string text = dump(object);
+  const std::string checksum = sha256(text).hex();
+  text.pop_back();
+  return text + std::string(checksum_key) + checksum + "\"}\n";
 }
 
 RevisionDocument parse_revision(std::string_view text, const std::string& origin) {
-  Json object = parse_shallow(text, origin);
+  const Json object = parse_shallow(text, origin);
   const Reader fields(object, origin);
   const Json& version = fields.need("envtool_revision");
   if (!version.is_number_integer()) fields.fail("it does not say its format");
   if (version.get<std::int64_t>() != format) fields.fail("it was written by a newer envtool");
-  const std::string digest = fields.text("sha256");
-  object.erase("sha256");
-  if (sha256(dump(object)).hex() != digest) fields.fail("its checksum is wrong");
+  if (!has_right_checksum(text)) fields.fail("its checksum is wrong");
 
   RevisionDocument document;
   document.fingerprint = fields.hex("fingerprint", 64);
