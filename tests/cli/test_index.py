@@ -1,4 +1,5 @@
 """`envtool index`: a folder of packages becomes a channel that envtool and other tools read."""
+import fcntl
 import json
 import os
 import pathlib
@@ -164,6 +165,14 @@ class Index(CliTest):
         self.assertEqual([run.returncode for run in runs], [0] * 4)
         self.assertEqual(sum(report["subdirs"]["noarch"]["read"] for report in reports), 60)
         self.assertEqual(len(document(channel)["packages"]), 60)
+
+    def test_locked(self):
+        channel = self.folder(Package("a"))
+        self.index(channel)
+        with (channel / ".cache/envtool-index/lock").open("r+") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            self.assertEqual(self.index(channel, "--lock-timeout", "0", code=75)["exit_code"], 75)
+        self.index(channel, "--lock-timeout", "0")
 
     def test_killed_at_every_point(self):
         old = [Package("a"), Package("b")]

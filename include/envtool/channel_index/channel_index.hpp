@@ -39,7 +39,7 @@ struct ChannelIndexRequest {
   std::chrono::system_clock::time_point now = {};
   /// Who we are, for others that wait for the lock, and how long we wait ourselves.
   std::string command = {};
-  std::chrono::milliseconds lock_timeout = std::chrono::minutes(10);
+  std::chrono::milliseconds lock_timeout = std::chrono::minutes(5);
 };
 
 /// A package that is left out of the index.

@@ -105,6 +105,7 @@ int run_index(const CommandContext& context, IndexOptions options) {
   request.channel = absolute_path(options.folder, context.environment);
   request.now = now();
   request.command = join(context.command, " ");
+  if (context.global.lock_timeout) request.lock_timeout = std::chrono::seconds(*context.global.lock_timeout);
   CountingReporter reporter(context.global);
   const ChannelIndexResult result = index_channel(request, reporter, context.stop);
   if (context.global.json) {
