@@ -7,6 +7,7 @@
 #include "history_execute.hpp"
 #include "history_state.hpp"
 #include "install_options.hpp"
+#include "link_scripts.hpp"
 #include "pip_distributions.hpp"
 
 namespace envtool {
@@ -94,10 +95,14 @@ InstallResult execute_create(const AppInputs& inputs, const Plan& plan, const st
   change.history = history_entry(inputs, plan);
   change.variables = plan.variables;
   change.state = detail::state_after(plan, completed(plan.transaction, cached), {});
-  change.pip_follows = !plan.pip.empty();
-  InstallResult result = create_prefix(link_plan(inputs, plan, cached), change, options, inputs.stop);
-  if (!plan.pip.empty()) {
+  LinkPlan links = link_plan(inputs, plan, cached);
+  const detail::LinkScriptRun scripts(inputs, links);
+  change.link_scripts = scripts.pending();
+  change.pip_follows = !plan.pip.empty() || !scripts.empty();
+  InstallResult result = create_prefix(links, change, options, inputs.stop);
+  if (change.pip_follows) {
     try {
+      scripts.run_after();
       run_pip(inputs, plan);
     } catch (const Error&) {
       // An environment without its pip packages looks complete and is not.
@@ -106,11 +111,29 @@ InstallResult execute_create(const AppInputs& inputs, const Plan& plan, const st
       throw;
     }
     PrefixLock lock = PrefixLock::acquire(plan.prefix, options);
-    detail::record_pip(inputs, plan.prefix, lock, 1, nullptr);
+    if (!plan.pip.empty()) detail::record_pip(inputs, plan.prefix, lock, 1, nullptr);
     mark_finished(plan.prefix);
   }
   EnvironmentRegistry(inputs.environment.home).add(plan.prefix);
   return result;
+}
+
+/// Should a link script fail, the packages that go have to come back.
+void keep_for_undo(const AppInputs& inputs, const Plan& plan) {
+  std::vector<RepoDataRecord> records;
+  for (const PrefixRecord& record : plan.transaction.to_unlink()) records.push_back(record);
+  PackageCache cache(inputs.settings.pkgs_dirs);
+  records = cache.missing(records);
+  if (records.empty()) return;
+  try {
+    Fetcher fetcher(fetch_options(inputs.settings, inputs.environment));
+    cache.ensure(records, fetcher, nullptr, inputs.stop);
+  } catch (const Error& error) {
+    throw Error("the change could not be undone if a link script failed", ErrorKind::child_failed)
+        .at(plan.prefix.path())
+        .caused_by(error)
+        .hint("`link_scripts: off` leaves such scripts out");
+  }
 }
 
 /// Packages, wishes, variables, and what a rollback brings back: one change.
@@ -130,7 +153,13 @@ InstallResult change_packages(const AppInputs& inputs, const Plan& plan, PrefixL
   change.state = detail::state_after(plan, known.transaction, found);
   change.found = std::move(found);
   change.pip_follows = !plan.pip.empty();
-  return apply_to_prefix(lock, links, change, install_options(inputs), inputs.stop);
+  const detail::LinkScriptRun scripts(inputs, links);
+  change.link_scripts = scripts.pending();
+  if (!scripts.empty()) keep_for_undo(inputs, plan);
+  scripts.run_before();
+  InstallResult result = apply_to_prefix(lock, links, change, install_options(inputs), inputs.stop);
+  scripts.run_after();
+  return result;
 }
 
 /// pip goes its own way, outside of the change; what it has done is written down afterwards, also when it failed.
@@ -160,9 +189,12 @@ void change_pip(const AppInputs& inputs, const Plan& plan, PrefixLock& lock, con
   throw error.because("not as then: " + join(packages, ", ")).with("packages", packages);
 }
 
-InstallResult execute_change(const AppInputs& inputs, const Plan& plan) {
+enum class Purpose { change, undo };
+
+InstallResult execute_change(const AppInputs& inputs, const Plan& plan, Purpose purpose) {
   const auto cached = fetch(inputs, plan);
   PrefixLock lock = PrefixLock::acquire(plan.prefix, install_options(inputs));
+  if (purpose == Purpose::change) detail::run_pending_link_scripts(inputs, plan.prefix);
   const std::vector<PrefixRecord> installed = detail::installed_records(plan.transaction);
   EnvironmentState found = detail::observe_state(plan.prefix, installed, RevisionStore::load(plan.prefix), inputs.settings.pkgs_dirs);
   if (!found.pip.empty() && (plan.restoration || !plan.pip.empty())) {
@@ -180,10 +212,36 @@ InstallResult execute_change(const AppInputs& inputs, const Plan& plan) {
   return result;
 }
 
+/// The packages are linked and one of their scripts failed: everything goes back to what it was. Also when the
+/// user interrupted it, so nothing asks for the stop token.
+[[noreturn]] void undo_change(const AppInputs& inputs, const Plan& plan, const detail::LinkScriptFailure& failure) {
+  Settings settings = inputs.settings;
+  settings.link_scripts = LinkScriptSetting::off;
+  const AppInputs undoing{inputs.environment, settings, inputs.reporter, {}, inputs.command};
+  SolveChoices choices;
+  choices.override_frozen = true;
+  try {
+    execute_change(undoing, plan_rollback(undoing, plan.prefix, std::nullopt, plan.channels, choices), Purpose::undo);
+    detail::forget_pending_link_scripts(plan.prefix);
+  } catch (const Error& error) {
+    throw Error("a link script failed, and the change could not be undone", failure.kind())
+        .at(plan.prefix.path())
+        .caused_by(failure)
+        .caused_by(error)
+        .hint("`envtool rollback` brings the environment back");
+  }
+  throw Error(failure).hint("the change was undone: the environment is as it was before");
+}
+
 }  // namespace
 
 InstallResult execute(const AppInputs& inputs, const Plan& plan) {
-  return plan.kind == Plan::Kind::create ? execute_create(inputs, plan, fetch(inputs, plan)) : execute_change(inputs, plan);
+  if (plan.kind == Plan::Kind::create) return execute_create(inputs, plan, fetch(inputs, plan));
+  try {
+    return execute_change(inputs, plan, Purpose::change);
+  } catch (const detail::LinkScriptFailure& failure) {
+    undo_change(inputs, plan, failure);
+  }
 }
 
 }  // namespace envtool

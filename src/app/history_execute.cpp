@@ -158,13 +158,14 @@ void record_pip(const AppInputs& inputs, const Prefix& prefix, PrefixLock& lock,
 
 }  // namespace detail
 
-void change_variables(const AppInputs& inputs, const Prefix& prefix, const std::function<void(EnvironmentVariables&)>& change) {
+void change_variables(const AppInputs& inputs, const Prefix& prefix, const std::function<void(EnvironmentVariables&)>& change,
+                      bool override_frozen) {
   const InstallOptions options = install_options(inputs);
   PrefixLock lock = PrefixLock::acquire(prefix, options);
   EnvironmentVariables variables = read_state(prefix);
   const EnvironmentVariables before = variables;
   change(variables);
-  refuse_if_frozen(prefix);
+  if (!override_frozen) refuse_if_frozen(prefix);
   if (variables == before) return;
   const PrefixData data = PrefixData::load(prefix);
   EnvironmentChange written;

@@ -79,13 +79,13 @@ MovePlan plan_move(const AppInputs& inputs, CopyRequest::Kind kind, const Prefix
   plan.from = from;
   plan.to = to;
   const std::string old_place = real_path(from.path()), new_place = real_path(to.path());
+  if (kind == CopyRequest::Kind::move) check_move(inputs, from, old_place, choices);
   if (old_place == new_place)
     throw Error("the environment is there already", ErrorKind::prefix_exists).at(to.path());
   const bool is_root = old_place == real_path(inputs.settings.root_prefix);
   // conda's root prefix holds environments and caches that are no part of it; `envs` of it is a good place.
   if (is_inside(old_place, new_place) || (is_inside(new_place, old_place) && !(is_root && kind == CopyRequest::Kind::clone)))
     throw Error("one of the two places is inside the other", ErrorKind::usage).at(to.path()).because("the environment is at " + from.path());
-  if (kind == CopyRequest::Kind::move) check_move(inputs, from, old_place, choices);
   check_destination(inputs, plan, new_place, choices);
   plan.replaces_existing = is_environment(to);
   if (is_root) plan.left_out = {"envs", "pkgs", "conda-bld", ".condarc", ".byte-code"};

@@ -1,5 +1,7 @@
 #include "envtool/app/pip.hpp"
 
+#include "envtool/app/freeze.hpp"
+
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/base/url.hpp"
@@ -49,6 +51,8 @@ void install_pip_section(const Prefix& prefix, const PipSection& section, const 
                               .without("PYTHONHOME")
                               .without("PYTHONPATH");
   if (options.offline) variables = variables.with("PIP_NO_INDEX", "1");
+  // We are here although the environment is frozen: the user said so.
+  if (keeps_pip_out(prefix)) variables = variables.with("PIP_BREAK_SYSTEM_PACKAGES", "1");
   ProcessRequest request;
   request.arguments = {python, "-m", "pip", "install"};
   if (section.locked) request.arguments.insert(request.arguments.end(), {"--no-deps", "--require-hashes"});

@@ -75,6 +75,7 @@ void register_create(CLI::App& app, CommandContext& context);
 void register_install(CLI::App& app, CommandContext& context);
 void register_update(CLI::App& app, CommandContext& context);
 void register_remove(CLI::App& app, CommandContext& context);
+void register_freeze(CLI::App& app, CommandContext& context);
 void register_history(CLI::App& app, CommandContext& context);
 void register_list(CLI::App& app, CommandContext& context);
 void register_env(CLI::App& app, CommandContext& context);

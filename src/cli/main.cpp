@@ -92,6 +92,7 @@ int run_main(int argc, char** argv) {
   register_install(app, context);
   register_update(app, context);
   register_remove(app, context);
+  register_freeze(app, context);
   register_history(app, context);
   register_list(app, context);
   register_env(app, context);

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "envtool/app/freeze.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/prefix/environments.hpp"
@@ -116,6 +117,8 @@ int show_and_execute(const CommandContext& context, const AppInputs& inputs, Ter
     return 1;
   }
   const InstallResult result = execute(inputs, plan);
+  keep_frozen(plan.prefix);
+  reporter.tell_link_scripts();
   if (json) {
     Json document = plan_json(plan, reporter, false);
     document["saved_files"] = Json::array();

@@ -51,9 +51,22 @@ void TerminalReporter::on_conflict(const PathConflict& conflict) {
              join(conflict.losers, ", "));
 }
 
-void TerminalReporter::on_link_script(const LinkScript& script) {
-  on_warning(script.package + " has a " + script.action + " script, which was not run: `" + script.path + "`");
+void TerminalReporter::on_link_script(const LinkScript& script) { unrun_.insert(script.package); }
+
+void TerminalReporter::tell_link_scripts() {
+  if (unrun_.empty()) return;
+  constexpr std::size_t shown = 5;
+  std::vector<std::string> names(unrun_.begin(), unrun_.end());
+  const std::size_t more = names.size() > shown ? names.size() - shown : 0;
+  names.resize(names.size() - more);
+  on_warning(with_thousands(unrun_.size()) + (unrun_.size() == 1 ? " package has" : " packages have") + " link scripts, which were not run: " +
+             join(names, ", ") + (more == 0 ? "" : ", ...") + "; `link_scripts: on` in your configuration runs such scripts, `off` keeps quiet about them");
+  unrun_.clear();
 }
+
+void TerminalReporter::on_link_script_start(const std::string& what) { note("Running " + what); }
+
+void TerminalReporter::on_link_script_message(const std::string& line) { note("  " + line); }
 
 void TerminalReporter::on_warning(const std::string& text) {
   const std::lock_guard guard(mutex_);

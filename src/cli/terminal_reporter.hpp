@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "command.hpp"
@@ -26,9 +27,13 @@ class TerminalReporter : public AppReporter {
   void on_conflict(const PathConflict& conflict) override;
   void on_link_script(const LinkScript& script) override;
   void on_warning(const std::string& text) override;
+  void on_link_script_start(const std::string& what) override;
+  void on_link_script_message(const std::string& line) override;
   void on_pip_start(const std::string& origin) override;
   void on_pip_output(std::string_view text) override;
 
+  /// One line for all packages whose link scripts were not run; said when everything else is done.
+  void tell_link_scripts();
   /// Everything warned about, for the JSON document.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -41,6 +46,8 @@ class TerminalReporter : public AppReporter {
   std::mutex mutex_;
   std::unique_ptr<TerminalProgress> progress_;
   std::vector<std::string> warnings_;
+  /// Packages with link scripts that were not run.
+  std::set<std::string> unrun_;
 };
 
 }  // namespace envtool

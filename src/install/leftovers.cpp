@@ -119,9 +119,12 @@ void sweep_leftovers(const Prefix& prefix) {
 
 std::optional<std::string> unfinished_note(const Prefix& prefix) {
   const auto text = read_file_if_exists(prefix / unfinished_file, 4096);
-  if (!text) return std::nullopt;
+  if (!text) {
+    if (!exists_no_follow(prefix / "conda-meta/.envtool/link-scripts")) return std::nullopt;
+    return "link scripts of the environment " + prefix.path() + " were begun and did not end; the next change runs them again where `link_scripts: on` allows it";
+  }
   std::string note = "the environment " + prefix.path() +
-                     " is not complete: envtool was ended while pip installed its packages; run that command again";
+                     " is not complete: envtool was ended while pip installed its packages or a link script ran; run that command again";
   const auto lines = split_lines(*text);
   if (lines.size() > 1 && is_id(lines[1]))
     if (const std::string old = waiting_place(prefix, std::string(lines[1])); exists_no_follow(old))

@@ -86,6 +86,7 @@ std::vector<MetadataFile> metadata_files(const LinkPlan& plan, const Environment
   if (change.removes_variables) files.push_back({"conda-meta/state", "", true});
   else if (change.variables) files.push_back({"conda-meta/state", render_state(*change.variables)});
   if (change.pinned) files.push_back({"conda-meta/pinned", change.pinned->value_or(""), !change.pinned->has_value()});
+  if (!change.link_scripts.empty()) files.push_back({"conda-meta/.envtool/link-scripts", change.link_scripts});
   RevisionFiles history = revision_files(plan, change, revisions, old_history);
   for (auto& [path, content] : history.files) files.push_back({path, std::move(content)});
   if (history.history) files.push_back({"conda-meta/history", std::move(*history.history)});

@@ -42,6 +42,12 @@ bool can_write(std::string path) {
   return is_directory(path) && access(path.c_str(), W_OK | X_OK) == 0;
 }
 
+/// What killed processes wrote beside the list; nobody else is writing, since the list's lock is held.
+void remove_abandoned(const std::string& folder) {
+  for (const std::string& name : list_directory(folder))
+    if (name.starts_with(".envtool-") && name.ends_with(".tmp")) remove_file(folder + "/" + name);
+}
+
 /// Runs a change of the list under its lock; a home that cannot be written makes it false.
 template <typename Change>
 bool change_list(const std::string& file, Change change) {
@@ -50,6 +56,7 @@ bool change_list(const std::string& file, Change change) {
     FileLock::Options options;
     options.timeout = std::chrono::seconds(10);
     const FileLock lock = FileLock::acquire(file + ".lock", FileLock::Mode::exclusive, options);
+    remove_abandoned(file.substr(0, file.rfind('/')));
     remove_stale_temporaries(file.substr(0, file.rfind('/')));
     const std::string text = read_file_if_exists(file).value_or("");
     const std::optional<std::string> changed = change(text);

@@ -27,6 +27,8 @@ const std::vector<Key>& supported_keys() {
       {"exclude_newer_package", KeyType::map},
       {"fetch_threads", KeyType::number},
       {"keep_revisions", KeyType::number},
+      {"link_script_timeout", KeyType::number},
+      {"link_scripts", KeyType::text_or_boolean},
       {"local_repodata_ttl", KeyType::number_or_boolean},
       {"lock_timeout", KeyType::number},
       {"offline", KeyType::boolean},

@@ -225,6 +225,26 @@ void merge_tls(const std::vector<SettingsLayer>& layers, const SettingsDefaults&
   }
 }
 
+/// Whether programs of packages run is the user's to say, never a file's that packages can bring.
+void merge_link_scripts(const std::vector<SettingsLayer>& layers, Settings& settings) {
+  std::vector<SettingsLayer> trusted = layers;
+  for (SettingsLayer& layer : trusted)
+    if (layer.trust == SettingsTrust::project)
+      for (const char* key : {"link_scripts", "link_script_timeout"})
+        if (const auto found = layer.values.find(key); found != layer.values.end()) {
+          settings.warnings.push_back(found->second.where + ": `" + key + "` is ignored here; only your own configuration can set it");
+          layer.values.erase(found);
+        }
+  const Folder fold(trusted);
+  if (const auto* value = fold.scalar("link_scripts")) {
+    // YAML has `on` and `off` for true and false.
+    if (const auto flag = as_boolean(text_of(*value))) settings.link_scripts = *flag ? LinkScriptSetting::on : LinkScriptSetting::off;
+    else settings.link_scripts = choice<LinkScriptSetting>("link_scripts", *value, {{"off", LinkScriptSetting::off}, {"warn", LinkScriptSetting::warn}, {"on", LinkScriptSetting::on}});
+  }
+  if (const auto* value = fold.scalar("link_script_timeout"))
+    settings.link_script_timeout = std::chrono::seconds(std::max<std::uint64_t>(number("link_script_timeout", *value, 86400), 1));
+}
+
 ReleaseCutoff cutoff(const std::string& key, const SettingValue& value, const std::string& text) {
   try {
     return parse_release_cutoff(text);
@@ -279,6 +299,7 @@ Settings merge(const std::vector<SettingsLayer>& written, const SettingsDefaults
   merge_places(fold, defaults, settings);
   merge_channels(fold, defaults, settings);
   merge_tls(layers, defaults, settings);
+  merge_link_scripts(layers, settings);
   merge_cutoffs(layers, settings);
   if (const auto* value = fold.scalar("path_conflict"))
     settings.path_conflict = choice<PathConflictSetting>("path_conflict", *value,

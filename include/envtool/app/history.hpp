@@ -88,7 +88,8 @@ Plan plan_rollback(const AppInputs& inputs, const Prefix& prefix, std::optional<
 
 /// Changes the variables that activation sets (`conda-meta/state`), as a revision. Nothing happens when `change`
 /// changes nothing. Throws `Error` (permission) for a frozen environment.
-void change_variables(const AppInputs& inputs, const Prefix& prefix, const std::function<void(EnvironmentVariables&)>& change);
+void change_variables(const AppInputs& inputs, const Prefix& prefix, const std::function<void(EnvironmentVariables&)>& change,
+                      bool override_frozen = false);
 
 /// What the last `keep_revisions` revisions of every environment that is known need.
 struct KeptRevisions {

@@ -21,6 +21,10 @@ class AppReporter : public InstallReporter {
   /// Downloads and extraction begin; the returned reporter (may be null) is told of each.
   virtual CacheReporter* on_fetch_start(std::size_t /*packages*/, std::uint64_t /*bytes*/) { return nullptr; }
   virtual void on_fetch_finish() {}
+  /// A link script that the user allows: `name-version-build post-link`.
+  virtual void on_link_script_start(const std::string& /*what*/) {}
+  /// A line that link scripts have for the user; foreign text.
+  virtual void on_link_script_message(const std::string& /*line*/) {}
   virtual void on_pip_start(const std::string& /*origin*/) {}
   virtual void on_pip_output(std::string_view /*text*/) {}
 };

@@ -78,6 +78,9 @@ struct EnvironmentChange {
   std::optional<EnvironmentVariables> variables;
   /// pip packages come after this change: until `mark_finished` the environment is marked as unfinished.
   bool pip_follows = false;
+  /// The text of `conda-meta/.envtool/link-scripts`, written with the change: scripts that are to be run after
+  /// it. Empty: none.
+  std::string link_scripts = {};
   /// `conda-meta/state` goes.
   bool removes_variables = false;
   /// The new text of `conda-meta/pinned`, or nothing in it: the file goes. Absent: it stays as it is.

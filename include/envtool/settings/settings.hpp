@@ -46,6 +46,8 @@ struct SettingsLayer {
 
 /// What `channel_priority` says.
 enum class ChannelPrioritySetting { strict, flexible, disabled };
+/// What `link_scripts` says: scripts of packages are not run, not run and told of, run.
+enum class LinkScriptSetting { off, warn, on };
 /// What `path_conflict` says.
 enum class PathConflictSetting { clobber, warn, prevent };
 
@@ -102,6 +104,10 @@ struct Settings {
   unsigned keep_revisions = 10;
   /// Take cached channel records whatever their age (`--use-index-cache`).
   bool use_index_cache = false;
+  /// envtool's own; only the user's configuration can set it.
+  LinkScriptSetting link_scripts = LinkScriptSetting::warn;
+  /// envtool's own `link_script_timeout`: after it a script is ended.
+  std::chrono::seconds link_script_timeout{60};
   /// envtool's own `lock_timeout` (seconds): how long to wait for another process that changes the environment.
   std::chrono::seconds lock_timeout{300};
   /// `full` syncs to disk at each change, `fast` leaves that to the kernel.

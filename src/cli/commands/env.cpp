@@ -88,6 +88,7 @@ int run_env_export(const CommandContext& context, const ExportCommand& options) 
 struct RemoveCommand {
   TargetOptions target;
   bool dry_run = false;
+  bool override_frozen = false;
 };
 
 void register_variables(CLI::App& env, CommandContext& context) {
@@ -98,6 +99,7 @@ void register_variables(CLI::App& env, CommandContext& context) {
   struct Options {
     TargetOptions target;
     std::vector<std::string> items;
+    bool override_frozen = false;
   };
   auto add = [&](const char* name, const char* text, bool takes_items, auto change) {
     auto* command = vars->add_subcommand(name, text);
@@ -105,6 +107,7 @@ void register_variables(CLI::App& env, CommandContext& context) {
     add_global_options(*command, context.global);
     add_target_options(*command, options->target);
     if (takes_items) command->add_option("items", options->items, "NAME=value, or NAME")->required();
+    if (takes_items) command->add_flag("--override-frozen", options->override_frozen, "Change the environment although it is frozen");
     command->callback([&context, options, change] {
       context.action = [&context, options, change] {
         const Settings settings = load_settings(context);
@@ -116,12 +119,11 @@ void register_variables(CLI::App& env, CommandContext& context) {
           if (std::find(options->items.begin(), options->items.end(), word) != options->items.end())
             if (const std::size_t equals = word.find('='); equals != std::string::npos) word.replace(equals + 1, std::string::npos, "***");
         const AppInputs inputs{context.environment, settings, reporter, context.stop, std::move(told)};
-        return change(inputs, prefix, context.global.json, options->items);
+        return change(inputs, prefix, context.global.json, *options);
       };
     });
   };
-  using Items = std::vector<std::string>;
-  add("list", "Show them", false, [](const AppInputs& inputs, const Prefix& prefix, bool json, const Items&) {
+  add("list", "Show them", false, [](const AppInputs& inputs, const Prefix& prefix, bool json, const Options&) {
     InstallOptions options;
     options.reporter = &inputs.reporter;
     recover(prefix, options);
@@ -132,27 +134,27 @@ void register_variables(CLI::App& env, CommandContext& context) {
       for (const auto& [name, value] : variables) print_out(escape_control(name) + " = " + escape_control(value) + "\n");
     return 0;
   });
-  add("set", "Set some", true, [](const AppInputs& inputs, const Prefix& prefix, bool, const Items& items) {
+  add("set", "Set some", true, [](const AppInputs& inputs, const Prefix& prefix, bool, const Options& chosen) {
     change_variables(inputs, prefix, [&](EnvironmentVariables& variables) {
-      for (const std::string& item : items) {
+      for (const std::string& item : chosen.items) {
         const auto equals = item.find('=');
         const std::string name = item.substr(0, equals);
         if (equals == std::string::npos || !is_variable_name(name)) throw Error("`" + item + "` is not `NAME=value`", ErrorKind::usage);
         variables[name] = item.substr(equals + 1);
       }
-    });
+    }, chosen.override_frozen);
     return 0;
   });
-  add("unset", "Forget some", true, [](const AppInputs& inputs, const Prefix& prefix, bool, const Items& items) {
+  add("unset", "Forget some", true, [](const AppInputs& inputs, const Prefix& prefix, bool, const Options& chosen) {
     change_variables(inputs, prefix, [&](EnvironmentVariables& variables) {
-      for (const std::string& name : items) {
+      for (const std::string& name : chosen.items) {
         const auto found = variables.find(name);
         if (found == variables.end() || found->second == unset_variable_mark)
           throw Error("the environment has no variable `" + name + "`", ErrorKind::usage);
         // conda's mark: a shell in which the variable is set learns from it to unset it.
         found->second = unset_variable_mark;
       }
-    });
+    }, chosen.override_frozen);
     return 0;
   });
 }
@@ -183,13 +185,14 @@ void register_env(CLI::App& app, CommandContext& context) {
   add_global_options(*remove, context.global);
   add_target_options(*remove, remove_options->target);
   remove->add_flag("-d,--dry-run", remove_options->dry_run, "Show what would be done and stop");
+  remove->add_flag("--override-frozen", remove_options->override_frozen, "Remove the environment although it is frozen");
   remove->callback([&context, remove_options] {
     context.action = [&context, remove_options] {
       const Settings settings = load_settings(context);
       if (remove_options->target.name.empty() && remove_options->target.prefix.empty())
         throw Error("which environment shall be removed?", ErrorKind::usage).hint("say it with `-n NAME` or `-p PATH`");
       return remove_environment(context, settings, existing_target(context, settings, remove_options->target),
-                                remove_options->dry_run);
+                                remove_options->dry_run, remove_options->override_frozen);
     };
   });
   add_move_command(*env, context);

@@ -22,7 +22,7 @@ struct RemoveOptions {
 int run_remove(const CommandContext& context, const RemoveOptions& options) {
   const Settings settings = load_settings(context);
   const Prefix prefix = existing_target(context, settings, options.target);
-  if (options.all) return remove_environment(context, settings, prefix, options.dry_run);
+  if (options.all) return remove_environment(context, settings, prefix, options.dry_run, options.choices.override_frozen);
   if (options.specs.empty())
     throw Error("what shall be removed?", ErrorKind::usage).hint("name packages, or say `--all` for the whole environment");
   TerminalReporter reporter(context.global);

@@ -13,7 +13,8 @@
 
 namespace envtool {
 
-int remove_environment(const CommandContext& context, const Settings& settings, const Prefix& prefix, bool dry_run) {
+int remove_environment(const CommandContext& context, const Settings& settings, const Prefix& prefix, bool dry_run,
+                       bool override_frozen) {
   const bool chatty = !context.global.json && !context.global.quiet;
   if (prefix.path() == settings.root_prefix)
     throw Error("the root prefix cannot be removed", ErrorKind::permission)
@@ -24,7 +25,7 @@ int remove_environment(const CommandContext& context, const Settings& settings, 
     throw Error("the active environment cannot be removed", ErrorKind::usage)
         .at(prefix.path())
         .hint("`envtool deactivate` first");
-  refuse_if_frozen(prefix);
+  if (!override_frozen) refuse_if_frozen(prefix);
   const PrefixData data = PrefixData::load(prefix);
   const auto foreign = unowned_files(prefix);
   if (chatty) {
@@ -51,6 +52,9 @@ int remove_environment(const CommandContext& context, const Settings& settings, 
     TerminalReporter reporter(context.global);
     InstallOptions options;
     options.reporter = &reporter;
+    options.lock_timeout = settings.lock_timeout;
+    options.command = join(context.command, " ");
+    options.stop = context.stop;
     remove_prefix(prefix, options);
     EnvironmentRegistry(context.environment.home).remove(prefix);
     if (chatty) print_out("Removed.\n");

@@ -7,6 +7,7 @@
 namespace envtool {
 
 /// `env remove` and `remove --all`: asks, then removes the whole environment.
-int remove_environment(const CommandContext& context, const Settings& settings, const Prefix& prefix, bool dry_run);
+int remove_environment(const CommandContext& context, const Settings& settings, const Prefix& prefix, bool dry_run,
+                       bool override_frozen);
 
 }  // namespace envtool
