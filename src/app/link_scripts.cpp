@@ -228,7 +228,10 @@ void LinkScriptRun::run_after() const {
   if (!after_.empty()) remove_file(prefix_ / pending_file);
 }
 
-void forget_pending_link_scripts(const Prefix& prefix) { remove_file(prefix / pending_file); }
+void forget_pending_link_scripts(const Prefix& prefix) {
+  // Mostly there are none; a disk that refuses to remove nothing must not make a failure of it.
+  if (exists_no_follow(prefix / pending_file)) remove_file(prefix / pending_file);
+}
 
 void run_pending_link_scripts(const AppInputs& inputs, const Prefix& prefix) {
   const auto text = read_file_if_exists(prefix / pending_file, 1 << 20);

@@ -310,7 +310,7 @@ def a04(tier, score, **_):
                     if canary.exists():
                         wrong += "; the script was run"
                     applies = (action in ("pre-link", "post-link")) == (command[0] != "remove") or command[0] == "install"
-                    if applies and f"{action}" not in result.err:
+                    if applies and "link script" not in result.err and f"{action} script" not in result.err:
                         wrong += f"; not said: {result.err[-300:]}"
                     wrong += "; ".join(oracle.disagreements(place.env))
                     score.check(wrong, f"{action} script (mode {mode:o}) in {command[0]}")
