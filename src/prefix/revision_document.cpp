@@ -13,7 +13,8 @@
 namespace envtool::detail {
 
 namespace {
-using Json = nlohmann::ordered_json;
+/// Keys in order of their names: looking one up does not go through all, of which there may be hundreds.
+using Json = nlohmann::json;
 
 constexpr int format = 1;
 constexpr std::size_t identifier_length = 32;
@@ -128,20 +129,30 @@ bool has_right_checksum(std::string_view text) {
   return hasher.finish().hex() == end.substr(checksum_key.size(), digest_length);
 }
 
+/// How deep the text nests, as far as its brackets say.
+int depth_of(std::string_view text) {
+  int depth = 0, deepest = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      else if (c == '"') quoted = false;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
 /// Parses without trusting the nesting: the parser's library recurses when it destroys values.
 Json parse_shallow(std::string_view text, const std::string& origin) {
-  bool too_deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > most_depth;
-    return depth <= most_depth;
-  };
-  Json document;
-  try {
-    document = Json::parse(text, watch);
-  } catch (const nlohmann::json::exception&) {
-    document = Json::value_t::discarded;
-  }
-  if (document.is_discarded() || too_deep)
+  Json document = depth_of(text) > most_depth ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
+  if (document.is_discarded())
     throw Error("cannot use the file of a revision", ErrorKind::corrupt)
         .at(origin)
         .because("it is not the JSON that envtool writes")
