@@ -50,6 +50,20 @@ Usage usage_of(const std::string& root) {
   return usage;
 }
 
+/// Where the install library keeps byte code that environments share with it by hard links.
+constexpr std::string_view byte_code_folder = ".byte-code";
+
+/// Bytes of the files that have no name outside of this folder.
+std::uint64_t unshared_bytes(const std::string& root) {
+  std::uint64_t bytes = 0;
+  for (const std::string& path : list_tree(root)) {
+    struct stat status{};
+    if (::lstat((root + "/" + path).c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1)
+      bytes += static_cast<std::uint64_t>(status.st_size);
+  }
+  return bytes;
+}
+
 bool is_real_directory(const std::string& path) {
   struct stat status{};
   return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
@@ -69,7 +83,7 @@ std::optional<CacheFolder> cache_of(const std::vector<std::string>& directories,
   if (name.empty() || name == "." || name == "..") return std::nullopt;
   for (const std::string& directory : directories) {
     const CacheFolder folder{directory};
-    if (parent == folder.temporary() || parent == folder.entry(std::string(bundle_folder)) || (parent == directory && name.front() != '.'))
+    if (parent == folder.temporary() || parent == folder.entry(std::string(bundle_folder)) || (parent == directory && (name.front() != '.' || name == byte_code_folder)))
       return folder;
   }
   return std::nullopt;
@@ -151,6 +165,10 @@ PackageCache::CleanPlan PackageCache::plan_clean(bool tarballs, bool packages, b
         (!force_packages && needs.takes_archive(name) ? plan.kept : plan.tarballs).push_back({path, usage_of(path).bytes});
       }
     }
+    // Environments keep the byte code that they have; at worst some is compiled once more.
+    const std::string byte_code = folder.entry(std::string(byte_code_folder));
+    if (packages && is_real_directory(byte_code))
+      if (const std::uint64_t bytes = unshared_bytes(byte_code); bytes != 0) plan.packages.push_back({byte_code, bytes});
     const std::string bundles = folder.entry(std::string(bundle_folder));
     for (const std::string& name : packages ? list_directory(bundles) : std::vector<std::string>()) {
       const std::string path = bundles + "/" + name;

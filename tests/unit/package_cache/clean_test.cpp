@@ -50,6 +50,26 @@ TEST_CASE("what can be cleaned") {
   CHECK(cache.clean(plan).empty());
 }
 
+TEST_CASE("byte code that no environment shares is cleaned") {
+  CacheSandbox box;
+  PackageCache cache({box.pkgs});
+  box.ensure(cache, {box.publish_sample("a")});
+  const std::string kept = box.pkgs + "/.byte-code/aa/used.pyc", environment = box.root.path() + "/used.pyc";
+  make_directories(box.pkgs + "/.byte-code/aa");
+  write_new_file(kept, "shared");
+  link_or_copy(kept, environment);
+  CHECK(cache.plan_clean(false, true, false).packages.size() == 1);  // the package alone: nothing would be won
+  write_new_file(box.pkgs + "/.byte-code/aa/unused.pyc", "12345");
+  const auto plan = cache.plan_clean(false, true, false);
+  REQUIRE(plan.packages.size() == 2);
+  CHECK(plan.packages[1].path == box.pkgs + "/.byte-code");
+  CHECK(plan.packages[1].bytes == 5);
+  CHECK(cache.plan_clean(true, false, false).packages.empty());
+  CHECK(cache.clean(plan).empty());
+  CHECK_FALSE(exists(box.pkgs + "/.byte-code"));
+  CHECK(read_file(environment) == "shared");
+}
+
 TEST_CASE("packages that are held are not cleaned") {
   CacheSandbox box;
   PackageCache cache({box.pkgs});
