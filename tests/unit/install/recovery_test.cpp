@@ -220,7 +220,17 @@ TEST_CASE("an environment that waits for its replacement is put back when its pl
   const std::string envs = place.folder.path() + "/envs/", waiting = envs + "one.envtool-old-0123456789ab";
   install(place.prefix, {place.package("a").file("x", "old")}, quick());
   const Manifest old = manifest(place.prefix.path());
-  fs::rename(place.prefix.path(), waiting);
+  fs::rename(place.prefix.path(), place.folder.path() + "/old");
+  SECTION("its replacement is complete") {
+    install(place.prefix, {place.package("b").file("y", "new")}, quick());
+    fs::rename(place.folder.path() + "/old", waiting);
+    sweep_leftovers(place.prefix);
+    CHECK(list_directory(place.folder.path() + "/envs") == std::vector<std::string>{"one"});
+    CHECK(slurp(place.prefix / "y") == "new");
+    CHECK_FALSE(unfinished_note(place.prefix));
+    return;
+  }
+  fs::rename(place.folder.path() + "/old", waiting);
   SECTION("nothing came in its place") {
     spit(envs + "one.envtool-0123456789ab/conda-meta/.envtool/lock", "");
     sweep_leftovers(place.prefix);
@@ -232,13 +242,6 @@ TEST_CASE("an environment that waits for its replacement is put back when its pl
     REQUIRE(living);
     sweep_leftovers(place.prefix);
     CHECK_FALSE(fs::exists(place.prefix.path()));
-  }
-  SECTION("its replacement is complete") {
-    install(place.prefix, {place.package("b").file("y", "new")}, quick());
-    sweep_leftovers(place.prefix);
-    CHECK(list_directory(place.folder.path() + "/envs") == std::vector<std::string>{"one"});
-    CHECK(slurp(place.prefix / "y") == "new");
-    CHECK_FALSE(unfinished_note(place.prefix));
   }
 }
 
