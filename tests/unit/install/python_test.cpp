@@ -117,15 +117,17 @@ TEST_CASE("a second environment takes the byte code of the first") {
   options.byte_code_folder = place.folder.path() + "/byte-code";
   PackageSource python = place.python();
   python.record.sha256 = sha256("this python");
+  // Made once: its files' times are part of what byte code is found by.
+  const PackageSource pure = place.pure();
   const Prefix first(place.folder.path() + "/first"), second(place.folder.path() + "/second");
-  CHECK(install(first, {python, place.pure()}, options).compiled == 3);
+  CHECK(install(first, {python, pure}, options).compiled == 3);
   // `where.py` has the prefix in it: it is not the same source in another environment.
   const auto kept = list_tree(options.byte_code_folder);
   REQUIRE(kept.size() == 3);
   CHECK(std::none_of(kept.begin(), kept.end(), [](const std::string& path) { return path.find("tmp") != std::string::npos; }));
 
   SECTION("linked, not compiled") {
-    CHECK(install(second, {python, place.pure()}, options).compiled == 3);
+    CHECK(install(second, {python, pure}, options).compiled == 3);
     const std::string main = place.site() + "/pure/__pycache__/main.cpython-";
     unsigned shared = 0;
     for (const std::string& path : byte_code_of(second))
@@ -138,17 +140,17 @@ TEST_CASE("a second environment takes the byte code of the first") {
       fs::remove(options.byte_code_folder + "/" + path);
       spit(options.byte_code_folder + "/" + path, path.back() % 2 == 0 ? "" : "not byte code, though longer than a header");
     }
-    CHECK(install(second, {python, place.pure()}, options).compiled == 3);
+    CHECK(install(second, {python, pure}, options).compiled == 3);
     for (const std::string& path : byte_code_of(second)) CHECK(slurp(second / path).substr(4, 4) == std::string(4, '\0'));
   }
   SECTION("another Python compiles for itself") {
     python.record.sha256 = sha256("another python");
-    CHECK(install(second, {python, place.pure()}, options).compiled == 3);
+    CHECK(install(second, {python, pure}, options).compiled == 3);
     CHECK(list_tree(options.byte_code_folder).size() == 6);
   }
   SECTION("without hard links it is copied") {
     options.link.hardlink = false;
-    CHECK(install(second, {python, place.pure()}, options).compiled == 3);
+    CHECK(install(second, {python, pure}, options).compiled == 3);
     for (const std::string& path : byte_code_of(second)) CHECK(fs::hard_link_count(second / path) == 1);
   }
 }
