@@ -166,6 +166,7 @@ DistributionFiles distribution_files(const Prefix& prefix, const PipDistribution
       continue;
     }
     if (exists_no_follow(prefix / *inside)) result.files.push_back({*inside, parse_table_digest(digest)});
+    else result.missing.push_back(*inside);
   }
   std::sort(result.files.begin(), result.files.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
   const auto same = [](const auto& a, const auto& b) { return a.path == b.path; };

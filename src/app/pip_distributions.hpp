@@ -29,6 +29,8 @@ struct DistributionFile {
 /// What a distribution's `RECORD` lists (PEP 376, PEP 627) and is there, sorted.
 struct DistributionFiles {
   std::vector<DistributionFile> files;
+  /// What it lists and is not there.
+  std::vector<std::string> missing;
   /// Why the distribution cannot be taken away or kept as a whole; empty when it can.
   std::string problem;
 };

@@ -84,6 +84,8 @@ void register_info(CLI::App& app, CommandContext& context);
 void register_run(CLI::App& app, CommandContext& context);
 void register_clean(CLI::App& app, CommandContext& context);
 void register_lock(CLI::App& app, CommandContext& context);
+void register_verify(CLI::App& app, CommandContext& context);
+void register_repair(CLI::App& app, CommandContext& context);
 void register_rename(CLI::App& app, CommandContext& context);
 void register_shell(CLI::App& app, CommandContext& context);
 void register_search(CLI::App& app, CommandContext& context);

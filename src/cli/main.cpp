@@ -68,7 +68,7 @@ void refuse_unknown_command(const CLI::App& app, const std::vector<std::string>&
     static const std::map<std::string, std::string, std::less<>> other_words = {
         {"config", "edit ~/.condarc; `envtool info` shows the settings and where each comes from"},
         {"help", "`envtool --help`, or `envtool COMMAND --help`"},
-        {"doctor", "`envtool list` and `envtool info` say what is there"},
+        {"doctor", "`envtool verify` compares an environment with its records, `envtool repair` makes it good"},
         {"package", "`envtool env export` and `envtool lock` write an environment down"},
         {"self-update", "envtool is updated the way it was installed"},
         {"constructor", "`envtool lock` and `envtool create -f conda-lock.yml` bring an environment elsewhere"}};
@@ -101,6 +101,8 @@ int run_main(int argc, char** argv) {
   register_clean(app, context);
   register_lock(app, context);
   register_rename(app, context);
+  register_verify(app, context);
+  register_repair(app, context);
   register_shell(app, context);
   register_search(app, context);
   register_repoquery(app, context);

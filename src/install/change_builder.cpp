@@ -299,7 +299,9 @@ bool ChangeBuilder::needs_digest(const OwnedPath& owned, const Found& found) con
   const PathEntry& entry = owned.entry;
   if (entry.path_type == PathType::pyc_file || found.type != Found::Type::file) return false;
   if (!entry.sha256_in_prefix && (!entry.sha256 || !entry.prefix_placeholder.empty())) return false;
-  if (entry.prefix_placeholder.empty() && entry.size_in_bytes && *entry.size_in_bytes != found.size) return false;
+  // The size alone tells that a file was changed, but not a script: a clone's is longer or shorter than its record says.
+  if (entry.path_type == PathType::hardlink && entry.prefix_placeholder.empty() && entry.size_in_bytes && *entry.size_in_bytes != found.size)
+    return false;
   // A large file is read only when it was written after its package was installed.
   const auto time = record_times_.find(owned.owner);
   return found.size <= always_read || time == record_times_.end() || found.mtime_ns > time->second;

@@ -22,14 +22,36 @@ void note_regained(const LinkPlan& plan, const std::map<std::string, Sha256>& re
   }
 }
 
+/// True for the text of a symlink that means the same wherever the environment is.
+bool stays_inside(std::string_view path, std::string_view text) {
+  if (text.empty() || text.front() == '/') return false;
+  auto depth = std::count(path.begin(), path.end(), '/');
+  for (std::string_view part : split(text, '/')) {
+    if (part.empty() || part == ".") continue;
+    depth += part == ".." ? -1 : 1;
+    if (depth < 0) return false;
+  }
+  return true;
+}
+
+/// What of a file only the moment of placing it can tell.
+void note_placed(PlacedFiles& placed, const std::string& path, const StagedFile& staged) {
+  if (staged.is_executable) placed.executables.push_back(path);
+  if (staged.is_link && stays_inside(path, staged.link_text)) placed.links.emplace(path, staged.link_text);
+}
+
 std::vector<PrefixRecord> finished_records(const LinkPlan& plan, const std::vector<StagedFile>& staged,
                                            const std::vector<char>& compiled) {
   std::vector<PrefixRecord> records;
   std::vector<char> copied(plan.packages.size(), 0), hardlinked(plan.packages.size(), 0);
-  for (const PlannedPackage& package : plan.packages) records.push_back(package.record);
+  for (const PlannedPackage& package : plan.packages) {
+    records.push_back(package.record);
+    records.back().placed.emplace();
+  }
   for (std::size_t i = 0; i < plan.files.size(); ++i) {
     const FileAction& action = plan.files[i];
     PathEntry& entry = records[action.package].paths[action.entry];
+    note_placed(*records[action.package].placed, entry.path, staged[i]);
     if (staged[i].is_link)
       entry.path_type = PathType::softlink;
     else if (action.target == entry.path)
@@ -48,6 +70,7 @@ std::vector<PrefixRecord> finished_records(const LinkPlan& plan, const std::vect
     records[plan.compile[i].package].paths.push_back(std::move(entry));
   }
   for (std::size_t i = 0; i < records.size(); ++i) {
+    std::sort(records[i].placed->executables.begin(), records[i].placed->executables.end());
     records[i].link_type = copied[i] && !hardlinked[i] ? LinkType::copy : LinkType::hardlink;
     records[i].files.clear();
     for (const PathEntry& entry : records[i].paths)

@@ -102,6 +102,7 @@ StagedFile stage_file(const FileRecipe& recipe, const std::string& prefix, const
   if (recipe.kind == Kind::entry_point) {
     write_with_mode(target, recipe.source, 0755);
     result.digest = recipe.digest;
+    result.is_executable = true;
     return result;
   }
 
@@ -117,6 +118,7 @@ StagedFile stage_file(const FileRecipe& recipe, const std::string& prefix, const
   }
   if (!S_ISREG(status.st_mode)) fail_source(recipe.source, "it is neither a file nor a symlink");
   const auto size = static_cast<std::uint64_t>(status.st_size);
+  result.is_executable = (status.st_mode & S_IXUSR) != 0;
   if (recipe.kind != Kind::softlink && recipe.size && *recipe.size != size)
     fail_source(recipe.source, "it has " + std::to_string(size) + " bytes, its manifest says " + std::to_string(*recipe.size));
 

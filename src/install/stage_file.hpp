@@ -17,6 +17,7 @@ struct StagedFile {
   /// The cached file is a symlink, whatever the manifest says.
   bool is_link = false;
   std::string link_text;
+  bool is_executable = false;
 };
 
 /// Where a file's content comes from and what is to be done to it.

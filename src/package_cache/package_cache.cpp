@@ -12,6 +12,7 @@
 #include "envtool/os/log.hpp"
 #include "envtool/os/process.hpp"
 #include "folder.hpp"
+#include "identity.hpp"
 
 namespace envtool {
 
@@ -41,6 +42,23 @@ std::vector<std::string> PackageCache::verify(const CachedPackage& package) {
   if (check.problems.empty() && manifest && manifest->content && *manifest->content != check.digest)
     check.problems.push_back("the files are not those that were extracted");
   return std::move(check.problems);
+}
+
+void PackageCache::distrust(std::span<const RepoDataRecord> records) const {
+  for (const RepoDataRecord& record : records) {
+    check_record_names(record);
+    for (const std::string& directory : directories_)
+      for (const std::string& name : entry_names(record)) {
+        const std::string place = CacheFolder{directory}.entry(name);
+        if (!exists_no_follow(place + "/info/repodata_record.json")) continue;
+        try {
+          // A manifest that makes no sense is reason for a full check, one that is missing is not.
+          write_atomically(place + "/" + std::string(manifest_path), "doubted\n");
+        } catch (const Error& error) {
+          log_debug(error.what());
+        }
+      }
+  }
 }
 
 void PackageCache::mark_synced(std::span<const CachedPackage> packages) {

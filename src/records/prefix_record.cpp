@@ -1,5 +1,7 @@
 #include "envtool/records/prefix_record.hpp"
 
+#include <algorithm>
+
 #include "envtool/base/text.hpp"
 #include "record_fields.hpp"
 
@@ -43,6 +45,14 @@ PrefixRecord parse_prefix_record(std::string_view text, const std::string& origi
   if (record.requested_specs.empty())
     if (std::string spec = fields.string("requested_spec"); !spec.empty() && spec != "None")
       record.requested_specs.push_back(std::move(spec));
+  if (const Json* placed = fields.find("envtool"); placed != nullptr && placed->is_object()) {
+    const FieldReader placed_fields(*placed, origin);
+    record.placed.emplace().executables = placed_fields.string_list("executables");
+    std::sort(record.placed->executables.begin(), record.placed->executables.end());
+    if (const Json* links = placed_fields.find("links"); links != nullptr && links->is_object())
+      for (const auto& [path, target] : links->items())
+        if (target.is_string()) record.placed->links.emplace(path, target.get<std::string>());
+  }
   return record;
 }
 
@@ -76,6 +86,7 @@ std::string to_json(const PrefixRecord& record) {
   // CEP 32: `requested_specs`; the older single form is what conda and mamba of today read.
   object["requested_spec"] = record.requested_specs.empty() ? "" : record.requested_specs.front();
   object["requested_specs"] = record.requested_specs;
+  if (record.placed) object["envtool"] = {{"executables", record.placed->executables}, {"links", record.placed->links}};
   return object.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 

@@ -86,6 +86,10 @@ class PackageCache {
   /// else one sentence for each problem.
   static std::vector<std::string> verify(const CachedPackage& package);
 
+  /// Has every file of these packages read and compared before they are used the next time, whatever their sizes
+  /// and times say. A cache that cannot be written is passed over.
+  void distrust(std::span<const RepoDataRecord> records) const;
+
   /// Notes that the packages' files are on disk: to be called after a `sync_file_system` of the cache.
   /// Packages without this note get one full check when they are used after the next boot.
   static void mark_synced(std::span<const CachedPackage> packages);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,14 @@ namespace envtool {
 /// How a package's files came into the prefix (CEP 32 `link.type`).
 enum class LinkType { hardlink = 1, softlink = 2, copy = 3, directory = 4 };
 
+/// What the keys of conda-meta cannot say of a package's files (key `envtool`; other tools pass over it, CEP 32).
+struct PlacedFiles {
+  /// Those that were executable when they were placed, sorted.
+  std::vector<std::string> executables;
+  /// Symlinks that stay inside the environment, with their texts.
+  std::map<std::string, std::string, std::less<>> links;
+};
+
 /// One installed package: `conda-meta/<name>-<version>-<build>.json` (CEP 32).
 struct PrefixRecord : RepoDataRecord {
   std::string package_tarball_full_path;
@@ -24,6 +33,8 @@ struct PrefixRecord : RepoDataRecord {
   LinkType link_type = LinkType::hardlink;
   /// The specs that the user asked for and that brought this package, or empty for a dependency.
   std::vector<std::string> requested_specs;
+  /// Absent in the records of other tools.
+  std::optional<PlacedFiles> placed;
 
   /// `<name>-<version>-<build>.json`.
   std::string file_name() const { return dist() + ".json"; }
