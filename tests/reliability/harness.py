@@ -166,7 +166,7 @@ class Place:
         arguments = list(map(str, arguments))
         if arguments[0] in ("create", "install", "update") and "-c" not in arguments and "--clone" not in arguments:
             arguments += ["-c", str(self.channel), "--override-channels"]
-        if arguments[0] in ("create", "install", "update", "remove", "env", "rollback", "rename") and arguments[:2] != ["env", "list"] and "-y" not in arguments:
+        if arguments[0] in ("create", "install", "update", "remove", "env", "rollback", "rename", "repair") and arguments[:2] != ["env", "list"] and "-y" not in arguments:
             arguments.append("-y")
         return arguments
 

@@ -339,7 +339,11 @@ def c12(tier, score, **_):
             for path, text in tier.some(targets.items(), 2):
                 story.restore()
                 process = story.start(*story.arguments, fault=f"any:{number}:SIGSTOP")
-                os.waitpid(process.pid, os.WUNTRACED)
+                _, status = os.waitpid(process.pid, os.WUNTRACED)
+                if not os.WIFSTOPPED(status):
+                    process.returncode = os.waitstatus_to_exitcode(status)
+                    process.communicate()
+                    continue  # it had fewer points this time
                 place = story.env / path
                 try:
                     place.parent.mkdir(parents=True, exist_ok=True)

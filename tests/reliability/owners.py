@@ -4,7 +4,7 @@ import os
 import random
 
 import oracle
-from harness import Link, Made, Place, Text, fake_python, remove
+from harness import PLACEHOLDER, Binary, Link, Made, Place, Skip, Text, fake_python, remove
 
 
 def contested():
@@ -314,3 +314,72 @@ def a04(tier, score, **_):
                         wrong += f"; not said: {result.err[-300:]}"
                     wrong += "; ".join(oracle.disagreements(place.env))
                     score.check(wrong, f"{action} script (mode {mode:o}) in {command[0]}")
+
+
+def o06(tier, score, **_):
+    """`verify` finds 20 kinds of damage by the path, and nothing in a sound environment; `repair` brings all back from the cache"""
+    def rewrite(data):
+        def damage(path):
+            mode = path.stat().st_mode & 0o777
+            path.unlink()  # never through a hard link into the cache
+            path.write_bytes(data(path_bytes[path]) if callable(data) else data)
+            path.chmod(mode)
+        return damage
+
+    def renew(make):
+        def damage(path):
+            if path.is_dir() and not path.is_symlink():
+                remove(path)
+            else:
+                path.unlink()
+            make(path)
+        return damage
+
+    path_bytes = {}
+    flip = lambda data: bytes([data[0] ^ 1]) + data[1:]  # noqa: E731
+    damages = {
+        "a file is missing": ("share/big", lambda p: p.unlink()), "a folder of files is missing": ("lib/many", remove),
+        "a bit is flipped": ("share/big", rewrite(flip)), "the last bit is flipped": ("share/big", rewrite(lambda d: d[:-1] + bytes([d[-1] ^ 128]))),
+        "cut off": ("share/big", rewrite(lambda d: d[:-1])), "emptied": ("share/big", rewrite(b"")), "longer": ("share/big", rewrite(lambda d: d + b"x")),
+        "same size, other text": ("bin/tool", rewrite(lambda d: d.replace(b"e", b"a"))), "a rewritten text is edited": ("etc/conf", rewrite(lambda d: d + b"# edited\n")),
+        "a rewritten text has another prefix": ("etc/conf", rewrite(lambda d: d.replace(b"/envs/e", b"/envs/f"))), "a rewritten binary is changed": ("lib/b.so", rewrite(lambda d: d[:-1] + b"E")),
+        "not executable any more": ("bin/tool", lambda p: (rewrite(lambda d: d)(p), p.chmod(0o644))),
+        "a link instead of a file": ("share/big", renew(lambda p: p.symlink_to("/etc/hostname"))), "a folder instead of a file": ("share/big", renew(lambda p: p.mkdir())),
+        "a fifo instead of a file": ("share/big", renew(lambda p: os.mkfifo(p))), "a link is missing": ("lib/link", lambda p: p.unlink()),
+        "a link leads elsewhere": ("lib/link", renew(lambda p: p.symlink_to("elsewhere"))), "a file instead of a link": ("lib/link", renew(lambda p: p.write_text("x"))),
+        "a record is cut off": ("conda-meta/b-1-0.json", rewrite(lambda d: d[:200])), "a parked file is gone": ("parked", None),
+    }
+    with Place() as place:
+        if place.run("verify", "--help").code != 0 or place.run("repair", "--help").code != 0:
+            raise Skip("there is no `verify` and `repair`")
+        placeholder = Binary(b"\0" + PLACEHOLDER.encode() + b"/x\0end")
+        place.make_channel(Made("a", "1", {"share/big": bytes(range(256)) * 300, "bin/tool": "#!/bin/sh\necho here\n", "etc/conf": Text("{prefix}/x\n"), "lib/b.so": placeholder,
+                                           "lib/link": Link("b.so"), **{f"lib/many/{i}": str(i) for i in range(5)}, "lib/both": "a's"}),
+                           Made("b", "1", {"lib/both": "b's"}))
+        place.run("create", "-n", "e", "a", "b", code=0)
+        place.save()
+        good = oracle.packages_only(place.state())
+        result = place.run("verify", "-n", "e")
+        score.check("" if result.code == 0 else repr(result), "nothing is found in a sound environment")
+        for name, (at, damage) in damages.items():
+            place.restore()
+            if at == "parked":
+                folder = place.env / oracle.PARKED
+                at = os.listdir(folder)[0]
+                damage = lambda _: (folder / at).unlink()  # noqa: E731
+                path = folder / at
+            else:
+                path = place.env / at
+            if path.is_file():
+                path_bytes[path] = path.read_bytes()
+            damage(path)
+            found = place.run("verify", "-n", "e")
+            shown = "lib/both" if at not in damages and "parked" in name else os.path.basename(at)
+            score.check("" if found.code != 0 and shown in found.out + found.err else f"not found: {found}", f"verify: {name}")
+            mended = place.run("repair", "-n", "e")
+            now = {key: entry for key, entry in oracle.packages_only(place.state()).items() if ".envtool-saved" not in key}
+            wrong = "" if mended.code == 0 else repr(mended)
+            wrong += oracle.difference(good, now)
+            again = place.run("verify", "-n", "e")
+            wrong += "" if again.code == 0 else f"; verify afterwards: {again}"
+            score.check(wrong, f"repair: {name}")

@@ -23,7 +23,7 @@ SCENARIOS = {
     "C01": "kills.c01", "C02": "kills.c02", "C03": "kills.c03", "C04": "kills.c04", "C05": "kills.c05", "C06": "kills.c06", "C07": "kills.c07",
     "C08": "power.c08", "C09": "power.c09", "C10": "power.c10", "C11": "kills.c11", "C12": "kills.c12", "C13": "power.c13", "C14": "kills.c14",
     "S01": "space.s01", "S02": "space.s02", "S03": "space.s03", "S04": "space.s04", "S05": "space.s05", "S06": "space.s06",
-    "O01": "owners.o01", "O02": "owners.o02", "O03": "owners.o03", "O04": "owners.o04", "O05": "owners.o05", "O07": "owners.o07",
+    "O01": "owners.o01", "O02": "owners.o02", "O03": "owners.o03", "O04": "owners.o04", "O05": "owners.o05", "O06": "owners.o06", "O07": "owners.o07",
     "R01": "rewriting.r01", "R02": "rewriting.r02", "R03": "rewriting.r03", "R04": "rewriting.r04", "R05": "rewriting.r05", "R06": "rewriting.r06",
     "A04": "owners.a04",
 }
