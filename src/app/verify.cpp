@@ -94,8 +94,8 @@ class Verifier {
       case Outcome::move: add("", place, ProblemKind::pending, "no unfinished change", "a move that the next command finishes or forgets"); break;
       case Outcome::unusable: add("", place, ProblemKind::pending, "no unfinished change", "a change whose journal is damaged"); break;
     }
-    if (report_.pending.worker.empty() && unfinished_note(prefix_))
-      add("", "conda-meta/.envtool/unfinished", ProblemKind::unfinished, "all pip packages", "envtool was ended while pip installed them");
+    if (report_.pending.worker.empty())
+      if (const auto note = unfinished_note(prefix_)) add("", "conda-meta/.envtool", ProblemKind::unfinished, "a finished change", *note);
   }
 
   void find_pip_packages() {

@@ -24,11 +24,24 @@ bool is_info(std::string_view path) { return path.starts_with("info/"); }
 
 std::string quoted(std::string_view path) { return "`" + escape_control(path) + "`"; }
 
+/// What a path is beside its content: whether a file can be run, where a symlink leads. Environments share files
+/// with the cache by hard links, so a mode can be changed from there.
+std::string nature_of(const FileDescriptor& folder, const PathEntry& entry, const struct stat& status) {
+  if (S_ISREG(status.st_mode)) return (status.st_mode & S_IXUSR) != 0 ? "x" : "-";
+  if (!S_ISLNK(status.st_mode)) return "";
+  std::string text(4096, '\0');
+  const ssize_t length = ::readlinkat(folder.get(), entry.path.c_str(), text.data(), text.size());
+  text.resize(length < 0 ? 0 : static_cast<std::size_t>(length));
+  return text;
+}
+
 /// One line of what a content digest is made of. A symlink stands for itself, not for what it points to.
-void add_content(Hasher<Sha256>& hasher, const PathEntry& entry, const std::optional<Sha256>& digest) {
+void add_content(Hasher<Sha256>& hasher, const PathEntry& entry, const std::optional<Sha256>& digest, const std::string& nature) {
   hasher.update(entry.path);
   hasher.update(std::string_view("\0", 1));
   if (digest) hasher.update(digest->hex());
+  hasher.update(std::string_view("\0", 1));
+  hasher.update(nature);
   hasher.update("\n");
 }
 
@@ -192,8 +205,15 @@ StatCheck stat_files(const FileDescriptor& folder, const PathsJson& paths) {
       check.problem = quoted(path.path) + " has become something else";
       return check;
     }
-    if (!is_regular(path.path_type)) continue;
+    if (path.path_type == PathType::directory) continue;
     const auto size = static_cast<std::uint64_t>(status.st_size);
+    if (path.path_type == PathType::softlink) {
+      hasher.update(path.path);
+      hasher.update(std::string_view("\0", 1));
+      hasher.update(nature_of(folder, path, status));
+      hasher.update("\n");
+      continue;
+    }
     if (path.size_in_bytes && *path.size_in_bytes != size) {
       check.problem = quoted(path.path) + " has " + std::to_string(size) + " bytes instead of " + std::to_string(*path.size_in_bytes);
       return check;
@@ -201,7 +221,7 @@ StatCheck stat_files(const FileDescriptor& folder, const PathsJson& paths) {
     hasher.update(path.path);
     hasher.update(std::string_view("\0", 1));
     hasher.update(std::to_string(size) + " " + std::to_string(status.st_mtim.tv_sec) + "." +
-                  std::to_string(status.st_mtim.tv_nsec) + "\n");
+                  std::to_string(status.st_mtim.tv_nsec) + " " + nature_of(folder, path, status) + "\n");
   }
   check.digest = hasher.finish();
   return check;
@@ -218,7 +238,7 @@ ContentCheck read_files(const FileDescriptor& folder, const PathsJson& paths, co
         check.problems.push_back(quoted(path.path) + " is missing");
       else if (path.path_type == PathType::softlink && !S_ISLNK(status.st_mode))
         check.problems.push_back(quoted(path.path) + " is no symlink any more");
-      add_content(all, path, std::nullopt);
+      add_content(all, path, std::nullopt, path.path_type == PathType::softlink ? nature_of(folder, path, status) : "");
       continue;
     }
     const FileDescriptor fd = open_beneath(folder, path.path);
@@ -226,6 +246,8 @@ ContentCheck read_files(const FileDescriptor& folder, const PathsJson& paths, co
       check.problems.push_back(quoted(path.path) + (errno == ENOENT ? " is missing" : " cannot be opened"));
       continue;
     }
+    struct stat status{};
+    if (::fstat(fd.get(), &status) != 0) check.problems.push_back(quoted(path.path) + " cannot be looked at");
     std::uint64_t size = 0;
     while (true) {
       if (stop.stop_requested()) throw Error("checking a package was interrupted", ErrorKind::interrupted);
@@ -245,20 +267,23 @@ ContentCheck read_files(const FileDescriptor& folder, const PathsJson& paths, co
                                std::to_string(*path.size_in_bytes));
     else if (path.sha256 && *path.sha256 != digest)
       check.problems.push_back(quoted(path.path) + " has other content");
-    add_content(all, path, digest);
+    add_content(all, path, digest, nature_of(folder, path, status));
   }
   check.digest = all.finish();
   return check;
 }
 
-Sha256 content_digest(const PathsJson& paths, std::span<const ExtractedEntry> entries) {
+Sha256 content_digest(const FileDescriptor& folder, const PathsJson& paths, std::span<const ExtractedEntry> entries) {
   std::unordered_map<std::string_view, const ExtractedEntry*> by_path;
   for (const ExtractedEntry& entry : entries) by_path.emplace(entry.path, &entry);
   Hasher<Sha256> hasher;
   for (const PathEntry& path : paths.paths) {
     const auto found = by_path.find(path.path);
-    if (!is_regular(path.path_type) || found == by_path.end()) add_content(hasher, path, std::nullopt);
-    else add_content(hasher, path, found->second->sha256);
+    struct stat status{};
+    const bool there = path.path_type != PathType::directory && ::fstatat(folder.get(), path.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+    const std::string nature = there ? nature_of(folder, path, status) : "";
+    if (!is_regular(path.path_type) || found == by_path.end()) add_content(hasher, path, std::nullopt, nature);
+    else add_content(hasher, path, found->second->sha256, nature);
   }
   return hasher.finish();
 }

@@ -60,7 +60,7 @@ struct ContentCheck {
   Sha256 digest;
 };
 ContentCheck read_files(const FileDescriptor& folder, const PathsJson& paths, const std::stop_token& stop);
-/// The same digest from what was unpacked.
-Sha256 content_digest(const PathsJson& paths, std::span<const ExtractedEntry> entries);
+/// The same digest from what was unpacked; of the folder only modes and symlinks are looked at.
+Sha256 content_digest(const FileDescriptor& folder, const PathsJson& paths, std::span<const ExtractedEntry> entries);
 
 }  // namespace envtool

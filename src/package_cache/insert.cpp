@@ -122,7 +122,7 @@ CachedPackage insert_package(const CacheFolder& folder, const std::string& archi
   const StatCheck stat = stat_files(fd, info.paths);
   if (!stat.problem.empty())
     throw Error("the package changed while it was put into the cache", ErrorKind::corrupt).at(archive_path).because(stat.problem);
-  write_manifest(inner, {boot_id(), false, info.paths_digest, stat.digest, content_digest(info.paths, entries)});
+  write_manifest(inner, {boot_id(), false, info.paths_digest, stat.digest, content_digest(fd, info.paths, entries)});
   package.paths = std::move(info.paths);
   return put_in_place(folder, inner, std::move(package), stop);
 }

@@ -7,7 +7,7 @@
 namespace envtool {
 namespace {
 
-constexpr std::string_view first_line = "envtool package manifest 1";
+constexpr std::string_view first_line = "envtool package manifest 2";
 
 std::string body(const Manifest& manifest) {
   std::string text = std::string(first_line) + "\n";

@@ -17,9 +17,10 @@ struct Manifest {
   bool synced = false;
   /// Of the text of info/paths.json, or of the legacy files.
   Sha256 paths;
-  /// Of path, type, size and modification time of every file: a change shows without reading files.
+  /// Of path, type, size, modification time and executable bit of every file, and of every symlink's text: a change
+  /// shows without reading files.
   Sha256 stat;
-  /// Of path and sha256 of every file, where somebody has read them all.
+  /// Of path, sha256 and executable bit of every file, and of every symlink's text, where somebody has read them all.
   std::optional<Sha256> content;
 
   bool operator==(const Manifest&) const = default;

@@ -52,8 +52,11 @@ void PackageCache::distrust(std::span<const RepoDataRecord> records) const {
         const std::string place = CacheFolder{directory}.entry(name);
         if (!exists_no_follow(place + "/info/repodata_record.json")) continue;
         try {
-          // A manifest that makes no sense is reason for a full check, one that is missing is not.
-          write_atomically(place + "/" + std::string(manifest_path), "doubted\n");
+          // What was extracted stays known; that nothing has changed since is no longer believed.
+          std::optional<Manifest> manifest = read_manifest(place);
+          if (!manifest) manifest.emplace();
+          manifest->stat = Sha256{};
+          write_manifest(place, *manifest);
         } catch (const Error& error) {
           log_debug(error.what());
         }

@@ -402,6 +402,24 @@ class Small(Verify):
         self.assertEqual(file.read_text(), "p one")
         self.assert_clean()
 
+    def test_mode_lost_through_a_hard_link_is_not_handed_on(self):
+        """`chmod` in one environment changes the file of the cache; the next environment gets a good one."""
+        self.assertGreater((self.env / "bin/p").stat().st_nlink, 1)
+        (self.env / "bin/p").chmod(0o644)
+        self.envtool("create", "-y", "-n", "other", "-c", self.channel, "--override-channels", "p=1.0")
+        self.assertTrue(os.access(self.prefix("other") / "bin/p", os.X_OK))
+        self.assertEqual(self.found(), {("mode", "bin/p")})
+        self.repair()
+        self.assert_clean()
+        self.assert_clean("other")
+
+    def test_link_changed_in_the_cache(self):
+        link = self.home.cache / "p-1.0-0/lib/p.so"
+        link.unlink()
+        link.symlink_to("elsewhere")
+        self.envtool("create", "-y", "-n", "other", "-c", self.channel, "--override-channels", "p=1.0")
+        self.assertEqual(os.readlink(self.prefix("other") / "lib/p.so"), "p.so.1")
+
     def test_way_out_of_the_environment(self):
         outside = self.work / "outside"
         outside.mkdir()

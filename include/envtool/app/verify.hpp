@@ -33,7 +33,7 @@ enum class ProblemKind : std::uint8_t {
   constraint,       ///< what is there is what a package excludes
   history,          ///< the history or a revision cannot be read
   pending,          ///< a change was begun and not finished
-  unfinished,       ///< pip packages never came
+  unfinished,       ///< pip packages never came, or link scripts did not end
   pip_missing,      ///< a file of a package that pip installed is missing
   pip_content,      ///< such a file was changed
   pip_record        ///< such a package has no manifest of its files

@@ -31,6 +31,41 @@ TEST_CASE("verify finds every kind of damage") {
   }
 }
 
+TEST_CASE("modes and symlinks of a cached package count as its content") {
+  CacheSandbox box;
+  const RepoDataRecord record = box.publish_sample("a");
+  const std::string directory = box.ensure_one(record).extracted_directory;
+  SECTION("mode") {
+    namespace fs = std::filesystem;
+    fs::permissions(directory + "/bin/a", fs::perms::owner_exec, fs::perm_options::remove);
+    CHECK(PackageCache::verify(box.ensure_one(record)).empty());
+    CHECK((fs::status(directory + "/bin/a").permissions() & fs::perms::owner_exec) != fs::perms::none);
+  }
+  SECTION("symlink") {
+    const auto before = std::filesystem::read_symlink(directory + "/lib/link");
+    remove_file(directory + "/lib/link");
+    std::filesystem::create_symlink("elsewhere", directory + "/lib/link");
+    box.ensure_one(record);
+    CHECK(std::filesystem::read_symlink(directory + "/lib/link") == before);
+  }
+}
+
+TEST_CASE("a doubted package is read in full, and replaced when it is damaged") {
+  CacheSandbox box;
+  const RepoDataRecord record = box.publish_sample("a");
+  const std::string file = box.ensure_one(record).extracted_directory + "/lib/a.txt";
+  const std::string good = read_file(file);
+  const auto time = std::filesystem::last_write_time(file);
+  overwrite_in_place(file, std::string(good.size(), 'x'));
+  std::filesystem::last_write_time(file, time);
+  // Same size, same time: only a full reading can tell.
+  box.ensure_one(record);
+  CHECK(read_file(file) != good);
+  PackageCache({box.pkgs}).distrust(std::vector{record});
+  box.ensure_one(record);
+  CHECK(read_file(file) == good);
+}
+
 TEST_CASE("manifests: faithful or nothing") {
   Manifest manifest;
   manifest.boot_id = "c0ffee";

@@ -148,6 +148,18 @@ TEST_CASE("conda-meta records survive writing and reading, and hostile paths are
   CHECK(again.link_type == LinkType::copy);
   CHECK(again.requested_specs == record.requested_specs);
   CHECK(again.file_name() == "numpy-1.24.2-py311_0.json");
+  CHECK_FALSE(again.placed);
+  CHECK_FALSE(nlohmann::json::parse(text).contains("envtool"));
+  record.placed.emplace();
+  record.placed->executables = {"bin/f2py"};
+  record.placed->links = {{"lib/x.so", "x.so.1"}};
+  const PrefixRecord placed = parse_prefix_record(to_json(record), "m");
+  REQUIRE(placed.placed);
+  CHECK(placed.placed->executables == record.placed->executables);
+  CHECK(placed.placed->links == record.placed->links);
+  // An empty list says something, too: nothing was executable.
+  record.placed.emplace();
+  CHECK(parse_prefix_record(to_json(record), "m").placed);
 
   auto document = nlohmann::json::parse(text);
   document["files"][0] = "../../etc/passwd";
