@@ -19,6 +19,8 @@ using Cause = Narrowing::Cause;
 // Far beyond what anybody reads; keeps a strange world from filling the screen.
 constexpr int max_depth = 12;
 constexpr std::size_t max_nodes = 80;
+// How much of each end of a long way of dependencies is told.
+constexpr std::size_t told_way_end = 8;
 
 bool is_virtual(std::string_view name) { return name.starts_with("__"); }
 
@@ -201,18 +203,39 @@ std::size_t ReasonTree::wish_node(NameId name) {
 }
 
 /// The node below which everything about a name that must be installed is told: the way from a
-/// wish to it.
+/// wish to it. The middle of a long way is left out.
 std::size_t ReasonTree::branch(NameId name) {
-  const NameId parent = narrowing_.needed_by(name);
-  if (parent == no_id) return 0;
-  if (parent == universe_.candidate(universe_.root()).name) return wish_node(name);
-  return statement(parent, name, narrowing_.certain_since(name));
+  std::vector<NameId> way;  // from the name up to the wished one
+  const NameId root = universe_.candidate(universe_.root()).name;
+  for (NameId at = name; at != root; at = narrowing_.needed_by(at)) {
+    if (at == no_id) return 0;
+    way.push_back(at);
+  }
+  if (way.empty()) return 0;
+  std::size_t node = wish_node(way.back());
+  const bool whole = way.size() <= 2 * told_way_end + 2;
+  for (std::size_t i = way.size() - 1; i-- > 0;) {
+    if (!whole && way.size() - 1 - i > told_way_end && i >= told_way_end) {
+      ConflictReason more;
+      more.kind = Kind::more;
+      more.detail = "... and " + std::to_string(i + 1 - told_way_end) + " more dependencies, each of the one before";
+      node = add(node, std::move(more));
+      i = told_way_end;
+      continue;
+    }
+    node = link(node, way[i + 1], way[i], narrowing_.certain_since(way[i]));
+  }
+  return node;
 }
 
 /// `speaker 1.0, 1.1 needs about >=2`, told below the way to the speaker.
 std::size_t ReasonTree::statement(NameId speaker, NameId about, std::uint32_t time) {
   if (speaker == universe_.candidate(universe_.root()).name) return wish_node(about);
-  const std::size_t above = branch(speaker);
+  return link(branch(speaker), speaker, about, time);
+}
+
+/// The statement itself, below a node that is there.
+std::size_t ReasonTree::link(std::size_t above, NameId speaker, NameId about, std::uint32_t time) {
   const Bits holders = alive_at(speaker, time);
   ConflictReason reason;
   reason.kind = Kind::forbids;
@@ -229,7 +252,7 @@ std::size_t ReasonTree::statement(NameId speaker, NameId about, std::uint32_t ti
 
 /// Candidates of the speaker that would be a way out: why are they out themselves?
 void ReasonTree::explain_escapes(NameId speaker, NameId about, std::uint32_t time, std::size_t node) {
-  if (nodes_.size() > max_nodes) return;
+  if (nodes_.size() > max_nodes || escape_depth_ >= max_depth) return;
   const bool in_full = escape_level_ == 0;  // on the main line; the reasons of reasons stay short
   const NameId parent = narrowing_.needed_by(speaker);
   const Bits holders = alive_at(speaker, time);
@@ -252,7 +275,11 @@ void ReasonTree::explain_escapes(NameId speaker, NameId about, std::uint32_t tim
     else if (alive_at(parent, cause.time) != alive_at(parent, narrowing_.certain_since(speaker)))
       later = std::max(later, cause.time);
   }
-  if (in_full && later != 0) statement(parent, speaker, later);
+  if (in_full && later != 0) {
+    ++escape_depth_;
+    statement(parent, speaker, later);
+    --escape_depth_;
+  }
   if (escapes.none()) return;
   ++escape_level_;
   explain_set(node, speaker, escapes, Refusals::tell_many);

@@ -30,6 +30,7 @@ class ReasonTree {
   std::size_t branch(NameId name);
   std::size_t wish_node(NameId name);
   std::size_t statement(NameId speaker, NameId about, std::uint32_t time);
+  std::size_t link(std::size_t above, NameId speaker, NameId about, std::uint32_t time);
   void explain_escapes(NameId speaker, NameId about, std::uint32_t time, std::size_t node);
   /// What an explanation of candidates leaves unsaid.
   enum class Refusals { tell_many, tell_all };
@@ -60,6 +61,7 @@ class ReasonTree {
   std::set<std::tuple<NameId, NameId, std::size_t, bool>> escapes_told_;
   int depth_ = 0;
   int escape_level_ = 0;
+  int escape_depth_ = 0;
 };
 
 }  // namespace envtool::solving

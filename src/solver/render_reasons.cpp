@@ -25,6 +25,7 @@ std::string line_of(const ConflictReason& reason) {
     case Kind::excluded: return package + " cannot be used";
     case Kind::invalid: return package + " has a dependency that cannot be understood" + (reason.spec.empty() ? "" : ": " + quoted(reason.spec));
     case Kind::chosen: return "with " + package;
+    case Kind::more: return "...";
   }
   return {};
 }
@@ -33,7 +34,7 @@ std::string whole_line(const ConflictReason& reason) {
   const std::string line = line_of(reason);
   if (reason.detail.empty()) return line;
   const std::string detail = escape_control(reason.detail);
-  if (reason.kind == Kind::missing_virtual || reason.kind == Kind::no_version) return detail;
+  if (reason.kind == Kind::missing_virtual || reason.kind == Kind::no_version || reason.kind == Kind::more) return detail;
   if (reason.kind == Kind::excluded && detail.starts_with("but ")) return line + ": " + detail.substr(4);
   return line + (detail.starts_with("but ") ? ", " : ": ") + detail;
 }
@@ -126,6 +127,7 @@ std::string_view kind_name(ConflictReason::Kind kind) {
     case Kind::excluded: return "excluded";
     case Kind::invalid: return "invalid";
     case Kind::chosen: return "chosen";
+    case Kind::more: return "more";
   }
   return {};
 }

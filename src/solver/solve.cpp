@@ -1,6 +1,7 @@
 #include "envtool/solver/solve.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "encoding.hpp"
@@ -53,22 +54,24 @@ std::optional<Solution> find_solution(const SolveRequest& request, SolveStatisti
 std::vector<std::string> removed_with(const std::vector<const RepoDataRecord*>& installed,
                                       const std::vector<std::string>& names) {
   std::set<std::string, std::less<>> removed(names.begin(), names.end());
-  for (bool changed = !names.empty(); changed;) {
-    changed = false;
-    for (const auto* record : installed) {
-      if (removed.contains(record->name)) continue;
-      const bool orphaned = std::any_of(record->depends.begin(), record->depends.end(), [&](const std::string& text) {
-        try {
-          const MatchSpec spec = MatchSpec::parse(text);
-          return spec.when.empty() && removed.contains(spec.name);
-        } catch (const Error&) {
-          return false;
-        }
-      });
-      if (!orphaned) continue;
-      removed.insert(record->name);
-      changed = true;
+  if (removed.empty()) return {};
+  std::map<std::string, std::vector<const RepoDataRecord*>, std::less<>> dependents;
+  for (const auto* record : installed)
+    for (const std::string& text : record->depends) {
+      try {
+        const MatchSpec spec = MatchSpec::parse(text);
+        if (spec.when.empty()) dependents[spec.name].push_back(record);
+      } catch (const Error&) {
+        // Nothing is known of what it needs.
+      }
     }
+  std::vector<std::string> open(removed.begin(), removed.end());
+  while (!open.empty()) {
+    const auto found = dependents.find(open.back());
+    open.pop_back();
+    if (found == dependents.end()) continue;
+    for (const auto* record : found->second)
+      if (removed.insert(record->name).second) open.push_back(record->name);
   }
   return {removed.begin(), removed.end()};
 }

@@ -19,7 +19,8 @@ struct ConflictReason {
     missing_virtual,    ///< the machine does not offer `spec`; `detail` says what it has
     excluded,           ///< candidates exist but are ruled out (`detail`: channel priority, date, ...)
     invalid,            ///< the record's metadata cannot be understood
-    chosen              ///< a case: what follows if `package` were taken
+    chosen,             ///< a case: what follows if `package` were taken
+    more                ///< stands for reasons left out; `detail` says how many
   };
   Kind kind = Kind::needs;
   /// `name version, version, ..., version` of the candidates that this node speaks of, or empty.

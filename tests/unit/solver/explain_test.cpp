@@ -117,3 +117,37 @@ TEST_CASE("the structured form", "[solver][explain]") {
   CHECK(unsolvable.reasons[0].causes[0].package == "a 1.0");
   CHECK(unsolvable.reasons[0].causes[0].spec == "c >=2");
 }
+
+TEST_CASE("a long chain of dependencies is told from both ends", "[solver][explain]") {
+  constexpr int length = 30000;
+  const auto link = [](int i) { return "c" + std::to_string(i); };
+  Scenario world;
+  const auto check = [&] {
+    const auto result = unsolvable(world, {"c0"});
+    CHECK(result.conflicting_specs == std::vector<std::string>{"c0"});
+    const std::string text = explain(result);
+    CHECK(text.find("c0 1 needs `c1`") != std::string::npos);
+    CHECK(text.find("... and 29983 more dependencies") != std::string::npos);
+    CHECK(text.find("c29999 1 needs `nosuch`, but no channel has this package") != std::string::npos);
+    // Wish, both ends and what is between: no deeper than anybody can read.
+    std::size_t depth = 0;
+    for (const auto* level = &result.reasons; !level->empty(); level = &level->front().causes) ++depth;
+    CHECK(depth < 25);
+  };
+  SECTION("in the channel") {
+    for (int i = 0; i < length; ++i) world.add(link(i) + " 1", {i + 1 < length ? link(i + 1) : "nosuch"});
+    check();
+  }
+  SECTION("installed") {
+    for (int i = 0; i < length; ++i) world.install(link(i) + " 1", {i + 1 < length ? link(i + 1) : "nosuch"});
+    check();
+  }
+}
+
+TEST_CASE("a removal takes along a long chain of what needs it", "[solver]") {
+  Scenario world;
+  for (int i = 0; i < 20000; ++i) world.install("c" + std::to_string(i) + " 1", {"c" + std::to_string(i + 1)});
+  CHECK(removed_with(world.request.installed.records, {"c20000"}).size() == 20001);
+  CHECK(removed_with(world.request.installed.records, {"c10000"}).size() == 10001);
+  CHECK(removed_with(world.request.installed.records, {}).empty());
+}
