@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "envtool/app/request.hpp"
+#include "envtool/base/error.hpp"
 
 namespace envtool {
 
@@ -10,7 +11,11 @@ std::vector<Channel> select_channels(const RequestOptions& options, const std::v
   names.insert(names.end(), of_files.begin(), of_files.end());
   if (!options.override_channels && !nodefaults)
     names.insert(names.end(), settings.channels.begin(), settings.channels.end());
-  if (names.empty()) names = settings.channels.empty() || options.override_channels ? settings.fallback_channels : settings.channels;
+  if (names.empty() && options.override_channels)
+    throw Error("`--override-channels` leaves no channel", ErrorKind::usage)
+        .because("neither `-c` nor a file names one")
+        .hint("name a channel with `-c`, or leave `--override-channels` out");
+  if (names.empty()) names = settings.channels.empty() ? settings.fallback_channels : settings.channels;
 
   ChannelConfig config = settings.channel_config;
   config.home = environment.home;

@@ -88,8 +88,10 @@ MatchSpec parse_pin(const std::string& text, const std::string& where) {
 std::vector<MatchSpec> all_pins(const AppInputs& inputs, const Prefix& prefix, const SolveChoices& choices) {
   std::vector<MatchSpec> pins;
   if (choices.no_pin) return pins;
-  for (const std::string& text : inputs.settings.pinned_packages)
-    pins.push_back(parse_pin(text, "`pinned_packages` from " + inputs.settings.pinned_packages_source));
+  for (const std::string& text : inputs.settings.pinned_packages) {
+    const auto place = inputs.settings.pinned_packages_sources.find(text);
+    pins.push_back(parse_pin(text, "`pinned_packages` from " + (place == inputs.settings.pinned_packages_sources.end() ? "" : place->second)));
+  }
   for (const std::string& text : pinned_specs(prefix)) pins.push_back(parse_pin(text, prefix.pinned_file()));
   return pins;
 }
@@ -114,7 +116,8 @@ std::vector<MatchSpec> earlier_wishes(const Existing& existing, const std::vecto
 /// A new minor version of Python is a new environment; nobody gets one by asking for something else.
 void pin_python_series(const Existing& existing, const std::vector<MatchSpec>& specs, const SolveChoices& choices,
                        std::vector<MatchSpec>& pins) {
-  if (choices.no_python_pin) return;
+  // Without dependencies Python stays, whatever else may change.
+  if (choices.no_python_pin && !choices.no_deps) return;
   const PrefixRecord* python = existing.data.find("python");
   if (python == nullptr) return;
   for (const MatchSpec& spec : specs)
@@ -171,9 +174,76 @@ std::set<std::string> with_dependencies(std::vector<std::string> open, const Rec
   return needed;
 }
 
+/// The inputs for a second solve of the same command: the channels were asked a moment ago.
+Settings settings_for_another_solve(const AppInputs& inputs) {
+  Settings settings = inputs.settings;
+  settings.use_index_cache = true;
+  return settings;
+}
+
+bool names_package(const std::vector<MatchSpec>& specs, const std::string& name) {
+  return std::any_of(specs.begin(), specs.end(), [&](const MatchSpec& spec) {
+    return spec.name_matcher ? spec.name_matcher->matches(name) : spec.name == name;
+  });
+}
+
+/// `--no-deps`: solves with the dependencies, so that the builds fit the environment's Python and each other,
+/// and then gives the named packages alone.
+std::vector<RepoDataRecord> solve_without_dependencies(const AppInputs& inputs, const EnvironmentRequest& request,
+                                                       const detail::Wishes& wishes, const std::vector<MatchSpec>& specs,
+                                                       std::vector<std::string>& warnings) {
+  const auto is_unsolvable = [](const Error& error) {
+    return error.kind() == ErrorKind::unsatisfiable || error.kind() == ErrorKind::packages_not_found;
+  };
+  const auto only_named = [&](std::vector<RepoDataRecord> records) {
+    std::erase_if(records, [&](const RepoDataRecord& record) {
+      const auto& installed = wishes.installed;
+      const bool may_change = installed.update_all && std::any_of(installed.records.begin(), installed.records.end(), [&](const RepoDataRecord* r) {
+        return r->name == record.name;
+      });
+      return !may_change && !names_package(specs, record.name);
+    });
+    return records;
+  };
+  try {
+    return only_named(detail::solve_wishes(inputs, request.channels, request.platform, wishes, warnings));
+  } catch (const Error& error) {
+    if (!is_unsolvable(error)) throw;
+  }
+  const Settings settings = settings_for_another_solve(inputs);
+  const AppInputs again{inputs.environment, settings, inputs.reporter, inputs.stop, inputs.command};
+  std::vector<std::string> said_already;
+  if (!wishes.installed.records.empty() && !wishes.installed.update_all) {
+    // The environment's other packages stand in the way. What stays of it is its Python: a pin.
+    detail::Wishes alone;
+    alone.specs = specs;
+    alone.pins = wishes.pins;
+    try {
+      auto records = only_named(detail::solve_wishes(again, request.channels, request.platform, alone, said_already));
+      warnings.push_back("the named packages with their dependencies do not fit the installed packages; `--no-deps` puts them there all the same");
+      return records;
+    } catch (const Error& error) {
+      if (!is_unsolvable(error)) throw;
+    }
+  }
+  detail::Wishes blind = wishes;
+  blind.dependencies = DependencyMode::none;
+  auto records = detail::solve_wishes(again, request.channels, request.platform, blind, warnings);
+  warnings.push_back("the named packages cannot be installed with their dependencies; their builds were chosen without looking at them");
+  return records;
+}
+
 void finish(const AppInputs& inputs, Plan& plan) {
   const PackageCache cache(inputs.settings.pkgs_dirs);
   plan.to_download = cache.missing(plan.transaction.to_link());
+}
+
+/// An archive of this machine that is named must be there; a dry run says so, too.
+void refuse_missing_archives(const Plan& plan) {
+  for (const RepoDataRecord& record : plan.to_download)
+    if (record.url.starts_with("file://"))
+      if (const std::string path = Url::parse(record.url).to_path(); !exists(path))
+        throw Error("there is no such archive", ErrorKind::packages_not_found).at(path).because("the file does not exist");
 }
 
 void take_request(Plan& plan, const EnvironmentRequest& request, const SolveChoices& choices) {
@@ -260,8 +330,8 @@ Plan plan_create(const AppInputs& inputs, const Prefix& prefix, const Environmen
       detail::Wishes wishes;
       wishes.specs = specs;
       wishes.pins = all_pins(inputs, prefix, choices);
-      if (choices.no_deps) wishes.dependencies = DependencyMode::none;
-      wanted = detail::solve_wishes(inputs, request.channels, request.platform, wishes, plan.warnings);
+      wanted = choices.no_deps ? solve_without_dependencies(inputs, request, wishes, specs, plan.warnings)
+                               : detail::solve_wishes(inputs, request.channels, request.platform, wishes, plan.warnings);
       if (choices.only_deps) keep_only_dependencies(wanted, specs, nullptr);
     }
   }
@@ -269,6 +339,7 @@ Plan plan_create(const AppInputs& inputs, const Prefix& prefix, const Environmen
   plan.update_specs = texts(specs);
   plan.transaction = diff({}, wanted);
   finish(inputs, plan);
+  if (request.explicit_records) refuse_missing_archives(plan);
   return plan;
 }
 
@@ -295,9 +366,7 @@ std::vector<RepoDataRecord> with_updated_dependencies(const AppInputs& inputs, c
   std::vector<std::string> names;
   for (const MatchSpec& spec : specs) names.push_back(spec.name);
   for (const std::string& name : with_dependencies(std::move(names), solution)) wishes.installed.update.push_back(name);
-  // The channels were asked a moment ago.
-  Settings settings = inputs.settings;
-  settings.use_index_cache = true;
+  const Settings settings = settings_for_another_solve(inputs);
   const AppInputs again{inputs.environment, settings, inputs.reporter, inputs.stop, inputs.command};
   std::vector<std::string> said_already;
   return detail::solve_wishes(again, request.channels, request.platform, wishes, said_already);
@@ -318,10 +387,10 @@ std::vector<RepoDataRecord> solve_change(const AppInputs& inputs, const Existing
   wishes.installed.prune_orphans = choices.prune;
   if (change == Change::update || choices.update_specs || choices.update_deps)
     for (const MatchSpec& spec : specs) wishes.installed.update.push_back(spec.name);
-  if (choices.no_deps) wishes.dependencies = DependencyMode::none;
+  if (choices.no_deps)
+    return with_installed(solve_without_dependencies(inputs, request, wishes, specs, plan.warnings), existing.data);
   std::vector<RepoDataRecord> wanted = detail::solve_wishes(inputs, request.channels, request.platform, wishes, plan.warnings);
-  if (choices.update_deps && !choices.no_deps) wanted = with_updated_dependencies(inputs, request, wishes, wanted, specs);
-  if (choices.no_deps) wanted = with_installed(wanted, existing.data);
+  if (choices.update_deps) wanted = with_updated_dependencies(inputs, request, wishes, wanted, specs);
   if (choices.only_deps) keep_only_dependencies(wanted, specs, &existing.data);
   return wanted;
 }
@@ -363,6 +432,7 @@ Plan plan_change(const AppInputs& inputs, const Prefix& prefix, const Environmen
   plan.transaction = diff(existing.data.records(), wanted, reinstall);
   plan.has_new_wishes = plan.requested != existing.requested;
   finish(inputs, plan);
+  if (request.explicit_records) refuse_missing_archives(plan);
   return plan;
 }
 

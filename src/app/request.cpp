@@ -7,6 +7,7 @@
 #include "envtool/base/text.hpp"
 #include "envtool/envfile/environment_spec.hpp"
 #include "envtool/envfile/spec_file.hpp"
+#include "envtool/os/abandonable.hpp"
 #include "envtool/os/files.hpp"
 
 namespace envtool {
@@ -82,7 +83,10 @@ void take_file(const std::string& name, const RequestOptions& options, const Env
         .at(redact(name))
         .hint("download it first, so that you can see what will be installed");
   const std::string path = absolute_path(name.starts_with("file://") ? Url::parse(name).to_path() : name, environment);
-  const std::string text = read_file(path, file_limit);
+  const std::string text = [&] {
+    const AbandonableWork reading;
+    return read_file(path, file_limit);
+  }();
   request.sources.push_back(path);
   switch (detect_file_kind(path, text)) {
     case FileKind::environment_yml:
@@ -135,7 +139,10 @@ EnvironmentRequest load_request(const RequestOptions& options, const Settings& s
     if (!spec.url.empty()) ++archives;
     typed.push_back(std::move(spec));
   }
-  request.channels = select_channels(options, merged.channels, merged.nodefaults, settings, environment);
+  RequestOptions of_channels = options;
+  // Archives say themselves where they come from.
+  if (collected.locked || (archives > 0 && archives == typed.size())) of_channels.override_channels = options.override_channels && !options.channels.empty();
+  request.channels = select_channels(of_channels, merged.channels, merged.nodefaults, settings, environment);
   request.channels.insert(request.channels.end(), collected.credentials.begin(), collected.credentials.end());
 
   // Archives by URL or path are installed as they are, like an @EXPLICIT file.

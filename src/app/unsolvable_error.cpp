@@ -177,9 +177,10 @@ void add_app_suggestions(Unsolvable& unsolvable, ReachableRecords& reachable, co
     const auto same = [&](const std::string& text) {
       return MatchSpec::parse(text) == MatchSpec::parse(suggestion.spec);
     };
-    if (std::any_of(pinned.begin(), pinned.end(), same)) {
-      const std::string& source = inputs.settings.pinned_packages_source;
-      reword(suggestion, suggestion.text.substr(0, suggestion.text.find(": gives ")) + (source.empty() ? "" : " in " + source));
+    if (const auto pin = std::find_if(pinned.begin(), pinned.end(), same); pin != pinned.end()) {
+      const auto& sources = inputs.settings.pinned_packages_sources;
+      const auto source = sources.find(*pin);
+      reword(suggestion, suggestion.text.substr(0, suggestion.text.find(": gives ")) + (source == sources.end() ? "" : " in " + source->second));
       continue;
     }
     // Nobody wrote this pin: an installed Python stays in its series unless it is asked for.

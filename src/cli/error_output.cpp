@@ -7,6 +7,7 @@
 
 #include "envtool/base/text.hpp"
 #include "envtool/base/url.hpp"
+#include "output_closed.hpp"
 #include "terminal.hpp"
 
 namespace envtool {
@@ -32,6 +33,7 @@ void make_printable(nlohmann::ordered_json& value) {
 }  // namespace
 
 int report_error(const Error& error, bool json) {
+  if (dynamic_cast<const OutputClosed*>(&error) != nullptr) return output_closed_code;
   if (json) {
     nlohmann::ordered_json document;
     const std::string name(exception_name(error.kind()));

@@ -28,6 +28,11 @@ void add_target_options(CLI::App& app, TargetOptions& options) {
   app.add_option("-p,--prefix", options.prefix, "Path of the environment")->group(group)->excludes(name);
 }
 
+namespace {
+/// An unset variable of a script must not switch a protection off.
+std::string refuse_empty(const std::string& value) { return value.empty() ? "a value is expected, it is empty" : ""; }
+}  // namespace
+
 void add_channel_options(CLI::App& app, ChannelOptions& options, PlatformOption platform) {
   const char* group = "Channels and platform";
   app.add_option("-c,--channel", options.channels, "Channel: a name, URL or path; may be repeated, first wins")
@@ -47,8 +52,10 @@ void add_channel_options(CLI::App& app, ChannelOptions& options, PlatformOption 
       ->group(group);
   app.add_option("--virtual-packages", options.virtual_packages,
                  "Solve for the machine of this file (`FILE` or `FILE#profile`, see `info --virtual-packages`)")
+      ->check(refuse_empty)
       ->group(group);
   app.add_option("--exclude-newer", options.exclude_newer, "Without packages released later: `7d`, `36h`, `2026-04-01`")
+      ->check(refuse_empty)
       ->group(group);
   // One solver is all there is; scripts that were written for conda say which they want.
   app.add_option_function<std::string>("--solver,--experimental-solver", [](const std::string&) {})->group("");

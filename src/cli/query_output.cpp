@@ -16,6 +16,12 @@ namespace envtool {
 namespace {
 using Json = nlohmann::ordered_json;
 
+/// What other packages are asked for with: a URL in it may hold a password of the channel's.
+std::vector<std::string> redacted(std::vector<std::string> specs) {
+  for (std::string& spec : specs) spec = redact(spec);
+  return specs;
+}
+
 std::string time_text(std::uint64_t milliseconds) {
   const auto seconds = static_cast<std::time_t>(milliseconds / 1000);
   std::tm parts{};
@@ -36,11 +42,11 @@ Json record_json(const RepoDataRecord& record, ChannelForm form) {
   object["build_number"] = record.build_number;
   object["build_string"] = record.build;
   object["channel"] = form == ChannelForm::name ? channel_display_name(record.channel) : redact(record.channel) + "/" + record.subdir;
-  object["constrains"] = record.constrains;
-  object["depends"] = record.depends;
+  object["constrains"] = redacted(record.constrains);
+  object["depends"] = redacted(record.depends);
   if (!record.extra_depends.empty()) {
     object["extra_depends"] = Json::object();
-    for (const auto& [group, specs] : record.extra_depends) object["extra_depends"][group] = specs;
+    for (const auto& [group, specs] : record.extra_depends) object["extra_depends"][group] = redacted(specs);
   }
   if (!record.features.empty()) object["features"] = record.features;
   if (!record.flags.empty()) object["flags"] = record.flags;
@@ -95,7 +101,7 @@ std::string record_details(const RepoDataRecord& record) {
   const auto add_list = [&](const std::string& what, const std::vector<std::string>& items) {
     if (items.empty()) return;
     text += what + ":\n";
-    for (const std::string& item : items) text += "  - " + escape_control(item) + "\n";
+    for (const std::string& item : items) text += "  - " + escape_control(redact(item)) + "\n";
   };
   add_list("dependencies", record.depends);
   for (const auto& [group, specs] : record.extra_depends) add_list("with extra `" + escape_control(group) + "`", specs);
@@ -107,8 +113,8 @@ std::string dependency_tree(const DependencyGraph& graph, std::size_t depth) {
   if (depth == 0 || depth > deepest) depth = deepest;
   const auto label = [&](const DependencyGraph::Node& node) {
     switch (node.kind) {
-      case DependencyGraph::Kind::virtual_package: return escape_control(node.spec);
-      case DependencyGraph::Kind::missing: return escape_control(node.spec) + " (not found)";
+      case DependencyGraph::Kind::virtual_package: return escape_control(redact(node.spec));
+      case DependencyGraph::Kind::missing: return escape_control(redact(node.spec)) + " (not found)";
       case DependencyGraph::Kind::package: break;
     }
     return escape_control(node.record.name + "[" + node.record.version + "]");

@@ -11,6 +11,7 @@
 
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
+#include "output_closed.hpp"
 
 namespace envtool {
 
@@ -19,6 +20,7 @@ void write_all(int file_descriptor, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(file_descriptor, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EPIPE && file_descriptor == STDOUT_FILENO) throw OutputClosed();
     if (written < 0) throw system_error("cannot write to standard output", errno);
     text.remove_prefix(static_cast<std::size_t>(written));
   }

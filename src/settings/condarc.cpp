@@ -76,6 +76,7 @@ SettingValue read_value(const detail::Key& key, const YamlNode& node, const std:
         for (const YamlNode::Pointer& item : node.items) {
           if (has_mark(lines, item->line, "#!top")) value.top.push_back(item->text);
           if (has_mark(lines, item->line, "#!bottom")) value.bottom.push_back(item->text);
+          value.item_where.emplace(item->text, place(origin, *item));
         }
       break;
     case detail::KeyType::map: {
@@ -193,8 +194,10 @@ std::optional<SettingValue> value_of_variable(const detail::Key& key, const std:
   }
   // A path holds no `:`; a channel's URL does.
   if (key.type == detail::KeyType::path_list) std::replace(text.begin(), text.end(), ':', ',');
+  // conda's separator of pins: a version may hold a comma. With none of these, commas separate as ever.
+  const char separator = key.name == "pinned_packages" && text.find('&') != std::string::npos ? '&' : ',';
   std::vector<std::string> items;
-  for (std::string_view item : split(text, ','))
+  for (std::string_view item : split(text, separator))
     if (!strip(item).empty()) items.emplace_back(strip(item));
   value.value = std::move(items);
   return value;

@@ -112,6 +112,23 @@ class Folder {
     return result;
   }
 
+  /// Where an item of a list comes from: of the layers that have it, the highest.
+  std::string place_of(const std::string& key, const std::string& item) const {
+    std::string place;
+    for (const SettingsLayer& layer : layers_) {
+      const auto found = layer.values.find(key);
+      if (found == layer.values.end()) continue;
+      const SettingValue& value = found->second;
+      const auto* items = std::get_if<std::vector<std::string>>(&value.value);
+      if (items != nullptr && std::find(items->begin(), items->end(), item) != items->end()) {
+        const auto own = value.item_where.find(item);
+        place = own == value.item_where.end() ? value.where : own->second;
+      }
+      if (value.is_final) break;
+    }
+    return place;
+  }
+
   template <typename Map>
   Map map(const std::string& key) const {
     Map result;
@@ -316,7 +333,7 @@ Settings merge(const std::vector<SettingsLayer>& written, const SettingsDefaults
   if (const auto* value = fold.scalar("durability"))
     settings.durable = choice<bool>("durability", *value, {{"full", true}, {"fast", false}});
   settings.pinned_packages = fold.list("pinned_packages");
-  if (const auto* value = fold.scalar("pinned_packages")) settings.pinned_packages_source = value->where;
+  for (const std::string& pin : settings.pinned_packages) settings.pinned_packages_sources[pin] = fold.place_of("pinned_packages", pin);
   if (const auto* value = fold.scalar("virtual_packages"); value != nullptr && !strip(text_of(*value)).empty())
     settings.virtual_packages = expand_home(text_of(*value), defaults);
   settings.create_default_packages = fold.list("create_default_packages");

@@ -1,5 +1,7 @@
 """What gets chosen: variants, channels, dates, platforms, pins, and the options that change the choice."""
 import json
+import os
+import subprocess
 import time
 
 import support
@@ -282,6 +284,35 @@ class Options(SolvingTest):
         self.assertEqual(self.change("update", "--no-deps", "lib"), {"addon": "1", "app": "1", "lib": "2", "base": "1", "other": "1"})
         self.assertEqual([f["name"] for f in self.solve(*self.new, "--no-deps", "app").values()], ["app"])
 
+    def test_no_deps_takes_builds_for_the_python_that_is_there(self):
+        series = [Package("python", "3.11.1"), Package("python", "3.12.1")]
+        channel = self.channel("py", *series, Package("numpy", "2"), Package("tool", "1", build="py311_0", depends=["python 3.11.*", "numpy"]),
+                               Package("tool", "1", build="py312_1", depends=["python 3.12.*", "numpy"]),
+                               Package("late", "1", build="py311_0", depends=["python 3.11.*", "numpy >=3"]),
+                               Package("late", "1", build="py312_1", depends=["python 3.12.*", "numpy >=3"]),
+                               Package("clash", "1", build="py311_0", depends=["python 3.11.*", "numpy <2"]), Package("numpy", "1"),
+                               Package("clash", "1", build="py312_1", depends=["python 3.12.*", "numpy <2"]))
+        self.assertEqual(self.chosen(*channel, "--no-deps", "tool", "python=3.11"), ["python=3.11.1=0", "tool=1=py311_0"])
+        self.assertEqual(self.chosen(*channel, "--no-deps", "tool"), ["tool=1=py312_1"])
+        self.envtool("create", "-y", "-n", "py", *channel, "python=3.11")
+        for more in ((), ("--no-py-pin",)):
+            document = self.envtool("install", "-d", "--json", "-n", "py", *channel, "--no-deps", "tool", *more).json()
+            self.assertEqual([r["build"] for r in document["actions"]["LINK"]], ["py311_0"])
+        self.envtool("install", "-y", "-n", "py", *channel, "--no-deps", "tool")
+        self.assertEqual(versions(self.prefix("py")), {"python": "3.11.1", "tool": "1"})
+        document = self.envtool("update", "--json", "-d", "-n", "py", *channel, "--no-deps", "--force-reinstall", "tool").json()
+        self.assertEqual([(r["name"], r["build"]) for r in document["actions"]["LINK"]], [("tool", "py311_0")])
+        # What the environment wants stands in the way: the build for its Python all the same, and a word about it.
+        self.envtool("install", "-y", "-n", "py", *channel, "numpy=2")
+        result = self.envtool("install", "-y", "-n", "py", *channel, "--no-deps", "clash")
+        self.assert_contains(result.err, "do not fit the installed packages")
+        self.assertEqual(packages(self.prefix("py"))["clash"], ("1", "py311_0"))
+        self.assertEqual(versions(self.prefix("py"))["numpy"], "2")
+        # A dependency that no channel has.
+        result = self.envtool("create", "-d", "-n", "late", *channel, "--no-deps", "late")
+        self.assert_contains(result.err, "chosen without looking at them")
+        self.envtool("install", "-y", "-n", "py", *channel, "--no-deps", "nosuch", code=1)
+
     def test_only_deps(self):
         self.envtool("create", "-y", "-n", "deps", *self.new, "--only-deps", "app")
         self.assertEqual(versions(self.prefix("deps")), {"lib": "2", "base": "2"})
@@ -447,6 +478,65 @@ class Pins(SolvingTest):
         result = self.envtool("install", "-y", "-n", "e", *self.made, "--rc-file", "rc", "b", code=1)
         self.assert_contains(result.err, "pinned_packages", "rc:1")
         self.assertNotIn("secret", result.err)
+
+    def test_each_has_its_own_place(self):
+        self.write("rc", "pinned_packages:\n- six\n\n- b=1\n- a <1.2\n")
+        result = self.envtool("install", "-d", "-n", "e", *self.made, "--rc-file", "rc", "a=2", code=1)
+        self.assert_contains(result.err, "rc:5:3")
+        self.write("rc", "pinned_packages:\n- six\n- a >=>1\n")
+        result = self.envtool("install", "-d", "-n", "e", *self.made, "--rc-file", "rc", "b", code=1)
+        self.assert_contains(result.err, "rc:3:3")
+
+    def test_several_in_a_variable(self):
+        for text in ("six&a<1.9", "a>=1.2,<1.9&six", "six,a=1.5"):
+            self.assertEqual(self.chosen(*self.made, "b", env={"CONDA_PINNED_PACKAGES": text}), ["a=1.5=0", "b=1=0"])
+
+
+class Refusals(SolvingTest):
+    """Command lines that would do something else than was meant."""
+
+    def setUp(self):
+        super().setUp()
+        self.made = self.channel("c", Package("a", depends=["https://user:secret@host.test/x::b"]), Package("p"))
+
+    def test_empty_values(self):
+        for option in ("--exclude-newer", "--virtual-packages"):
+            result = self.envtool("create", "-d", "-n", "e", *self.made, "p", option, "", code=2)
+            self.assert_contains(result.err, option, "empty")
+
+    def test_no_channel_at_all(self):
+        for command in (("create", "-d", "-n", "e", "p"), ("search", "p"), ("repoquery", "depends", "p")):
+            result = self.envtool(*command, "--override-channels", code=2)
+            self.assert_contains(result.err, "--override-channels", "-c")
+        self.write("environment.yml", f"channels: [{self.made[1].as_uri()}]\ndependencies: [p]\n")
+        self.envtool("create", "-d", "-n", "e", "-f", "environment.yml", "--override-channels")
+
+    def test_dry_run_answers_as_the_command_would(self):
+        self.envtool("create", "-y", "-n", "e", *self.made, "p")
+        for arguments in ((), ("-d",)):
+            result = self.envtool("create", "-n", "e", *self.made, "p", *arguments, code=1)
+            self.assert_contains(result.err, "there is an environment already", "--force")
+        self.assertIn("replaces", self.envtool("create", "-d", "-n", "e", *self.made, "p", "--force").out)
+        result = self.envtool("create", "-d", "-n", "new", self.work / "none/p-1.0-0.conda", code=1)
+        self.assert_contains(result.err, "none/p-1.0-0.conda", "no such archive")
+
+    def test_passwords_in_dependencies(self):
+        for arguments in (("depends", "--tree"), ("depends", "--json"), ("depends",), ("search", "--json"), ("search",)):
+            result = self.envtool("repoquery", *arguments, *self.made, "a")
+            self.assertNotIn("secret", result.out + result.err)
+        result = self.envtool("search", "--info", *self.made, "a")
+        self.assertIn("host.test/x::b", result.out)
+        self.assertNotIn("secret", result.out)
+
+    def test_reader_goes_away(self):
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            done = subprocess.run([support.ENVTOOL, "search", *map(str, self.made), "p"], stdout=writing, stderr=subprocess.PIPE, env=self.environ,
+                                  cwd=self.work)
+        finally:
+            os.close(writing)
+        self.assertEqual((done.returncode, done.stderr), (141, b""))
 
 
 if __name__ == "__main__":

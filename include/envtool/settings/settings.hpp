@@ -28,6 +28,8 @@ struct SettingValue {
   bool is_final = false;
   /// conda's `#!top` and `#!bottom` marks of single list items.
   std::vector<std::string> top, bottom;
+  /// Where each item of a list stands, as far as that is known better than `where`.
+  std::map<std::string, std::string> item_where;
 };
 
 /// The settings of one place: a `.condarc`, the environment's variables, the command line.
@@ -77,8 +79,8 @@ struct Settings {
   /// conda's `envvars_force_uppercase`, which is on there: an environment's `http_proxy` stays what it is.
   bool uppercase_variables = false;
   std::vector<std::string> pinned_packages;
-  /// The place that set `pinned_packages`, for messages.
-  std::string pinned_packages_source;
+  /// The place of each of `pinned_packages`, for messages.
+  std::map<std::string, std::string> pinned_packages_sources;
   std::vector<std::string> create_default_packages;
   /// conda's `exclude_newer`: packages released later do not count. Those of a package (conda's
   /// `exclude_newer_package`) come before those of a channel (`channel_settings`: name, URL or glob),

@@ -27,7 +27,7 @@ int run_clone(const CommandContext& context, const Settings& settings, const Cre
   const Prefix to = new_target(context, settings, options.target, "", "");
   const bool may_ask = !context.global.json && is_terminal(0);
   MoveChoices choices;
-  choices.replace = settings.always_yes || options.dry_run || may_ask;
+  choices.replace = settings.always_yes || may_ask;
   choices.override_frozen = options.choices.override_frozen;
   return show_and_move(context, settings, CopyRequest::Kind::clone, from, to, choices, options.dry_run, may_ask);
 }
@@ -43,8 +43,8 @@ int run_create(const CommandContext& context, CreateOptions options) {
   const AppInputs inputs{context.environment, settings, reporter, context.stop, context.command};
   const EnvironmentRequest request = load_request(options.request(), settings, context.environment);
   const Prefix prefix = new_target(context, settings, options.target, request.name, request.prefix);
-  // conda asks before it replaces an environment; `--yes` is the answer.
-  const bool may_replace = options.force || (settings.always_yes && !options.never_asks) || options.dry_run || (!context.global.json && !options.never_asks && is_terminal(0));
+  // conda asks before it replaces an environment; `--yes` is the answer. A dry run answers as the command would.
+  const bool may_replace = options.force || (settings.always_yes && !options.never_asks) || (!context.global.json && !options.never_asks && is_terminal(0));
   const Plan plan = plan_create(inputs, prefix, request, options.choices, may_replace);
   return show_and_execute(context, inputs, reporter, plan, options.dry_run);
 }

@@ -130,13 +130,13 @@ void print_graph_json(const DependencyGraph& graph, const RepoQueryOptions& opti
   Json virtuals = Json::array(), missing = Json::array(), edges = Json::array();
   for (const DependencyGraph::Node* node : sorted_nodes(graph)) {
     if (node->kind == Kind::package) result["pkgs"].push_back(record_json(node->record, ChannelForm::name));
-    else (node->kind == Kind::missing ? missing : virtuals).push_back(node->spec);
+    else (node->kind == Kind::missing ? missing : virtuals).push_back(redact(node->spec));
   }
   for (const DependencyGraph::Node& node : graph.nodes)
     for (const DependencyGraph::Edge& edge : node.edges) {
       const std::string& other = graph.nodes[edge.to].record.name;
       const bool down = query == Query::depends;
-      edges.push_back({{"package", down ? node.record.name : other}, {"needs", down ? other : node.record.name}, {"spec", edge.spec}});
+      edges.push_back({{"package", down ? node.record.name : other}, {"needs", down ? other : node.record.name}, {"spec", redact(edge.spec)}});
     }
   if (query == Query::depends) {
     result["virtual_packages"] = std::move(virtuals);
@@ -155,7 +155,7 @@ std::string dependencies_table(const DependencyGraph& graph) {
       rows.back().push_back(escape_control(node.record.subdir));
       return;
     }
-    std::string constraint = node.spec;
+    std::string constraint = redact(node.spec);
     if (to_lower(constraint).starts_with(node.record.name)) constraint.erase(0, node.record.name.size());
     rows.push_back({escape_control(node.record.name), escape_control(strip(constraint)), "",
                     node.kind == Kind::missing ? "(not found)" : "(of the machine)"});
@@ -170,7 +170,7 @@ std::string dependents_table(const DependencyGraph& graph) {
   std::vector<std::string> needs(graph.nodes.size());
   for (const DependencyGraph::Node& node : graph.nodes)
     for (const DependencyGraph::Edge& edge : node.edges)
-      if (needs[edge.to].empty()) needs[edge.to] = edge.spec;
+      if (needs[edge.to].empty()) needs[edge.to] = redact(edge.spec);
   std::vector<std::vector<std::string>> rows{{"Name", "Version", "Build", "Depends", "Channel", "Subdir"}};
   for (const DependencyGraph::Node* node : sorted_nodes(graph)) {
     const auto cells = record_cells(node->record);

@@ -41,7 +41,7 @@ Json presence_json(const PresenceReason& reason, const Prefix& prefix) {
   document["needed_by"] = Json::array();
   for (const auto& dependent : reason.needed_by)
     document["needed_by"].push_back({{"name", dependent.record.name}, {"version", dependent.record.version},
-                                     {"build", dependent.record.build}, {"spec", dependent.spec}});
+                                     {"build", dependent.record.build}, {"spec", redact(dependent.spec)}});
   document["chains"] = reason.chains;
   document["orphan"] = reason.is_orphan();
   return document;
@@ -66,7 +66,7 @@ std::string presence_text(const PresenceReason& reason, const Prefix& prefix) {
     text += "\nNeeded by:\n";
     std::vector<std::vector<std::string>> rows;
     for (const auto& dependent : reason.needed_by)
-      rows.push_back({"  " + escape_control(dependent.record.name), escape_control(dependent.record.version), escape_control(dependent.spec)});
+      rows.push_back({"  " + escape_control(dependent.record.name), escape_control(dependent.record.version), escape_control(redact(dependent.spec))});
     text += format_table(rows);
   }
   if (!reason.chains.empty()) {
