@@ -12,7 +12,7 @@ namespace {
 
 // The largest shards known have about 1 MB, 20 MB decompressed.
 constexpr std::uint64_t served_limit = std::uint64_t{64} << 20;
-constexpr std::uint64_t decoded_limit = std::uint64_t{128} << 20;
+constexpr std::uint64_t decoded_limit = std::uint64_t{64} << 20;
 // From so many names on one document costs less than that many shards.
 constexpr std::size_t many_names = 2000;
 // Waiting for another process only saves work.

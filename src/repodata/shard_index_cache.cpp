@@ -13,7 +13,7 @@ namespace {
 
 // The index of the largest channel known has 700 KB, 3 MB decompressed.
 constexpr std::uint64_t served_limit = std::uint64_t{64} << 20;
-constexpr std::uint64_t decoded_limit = std::uint64_t{256} << 20;
+constexpr std::uint64_t decoded_limit = std::uint64_t{64} << 20;
 
 bool looks_like_page(std::string_view text) { return strip(text.substr(0, 256)).starts_with('<'); }
 

@@ -1,3 +1,5 @@
+#include <cstdlib>
+#include <random>
 #include <thread>
 
 #include "shard_fixture.hpp"
@@ -330,6 +332,45 @@ TEST_CASE_METHOD(Fixture, "A damaged cache of shards is fetched anew") {
     CHECK(keys(reachable({served("one")}, {"a"})) == Names{"a", "b", "c"});
   }
   CHECK(shard_requests() == 4);
+  CHECK(reporter.warnings.empty());
+}
+
+// Scenario I05: 100,000 variants with ENVTOOL_TEST_FULL.
+TEST_CASE_METHOD(Fixture, "Whatever happens to a cached form, the records are the same") {
+  put_chain();
+  put("two/noarch/repodata.json.zst", compress(index_of(record("a", "1", R"("b")") + "," + record("b", "1", R"("c")") + "," + record("c", "1"))));
+  options.time_to_live = std::chrono::hours(1);
+  std::string channel, suffix;
+  SECTION("index of a whole document") {
+    channel = "two";
+    suffix = ".idx";
+  }
+  SECTION("index of shards") {
+    channel = "one";
+    suffix = ".shards.idx";
+  }
+  SECTION("a shard") { channel = "one"; }
+  const Names expected{"a", "b", "c"};
+  REQUIRE(keys(reachable({served(channel)}, {"a"})) == expected);
+  std::string file = store_file();
+  for (const auto& name : list_directory(options.cache_directory)) {
+    if (!suffix.empty() && name.ends_with(suffix)) file = options.cache_directory + "/" + name;
+  }
+  const std::string good = read_file(file);
+  std::mt19937 random(5);
+  const auto below = [&](std::size_t limit) { return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random); };
+  const int variants = std::getenv("ENVTOOL_TEST_FULL") != nullptr ? 33334 : 150;
+  for (int i = 0; i < variants; ++i) {
+    std::string changed = good;
+    if (below(10) < 3) changed.resize(below(good.size()));
+    for (std::size_t flips = below(10) < 5 ? 1 : below(20); flips > 0 && !changed.empty(); --flips) {
+      char& byte = changed[below(changed.size())];
+      byte = static_cast<char>(byte ^ (1 << below(8)));
+    }
+    if (below(10) == 0) changed.append(below(300), static_cast<char>(below(256)));
+    write_atomically(file, changed);
+    if (keys(reachable({served(channel)}, {"a"})) != expected) FAIL("variant " << i);
+  }
   CHECK(reporter.warnings.empty());
 }
 
