@@ -6,6 +6,7 @@
 #include "envtool/app/sources.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
+#include "envtool/os/abandonable.hpp"
 
 namespace envtool {
 
@@ -109,7 +110,11 @@ std::vector<RepoDataRecord> solve_wishes(const AppInputs& inputs, const std::vec
   // The solver sees only what the request can reach.
   request.known_names = [&] { return reachable.all_names(inputs.stop); };
   inputs.reporter.on_solve_start();
-  auto result = solve(request);
+  if (inputs.stop.stop_requested()) throw Error("interrupted", ErrorKind::interrupted);
+  auto result = [&] {
+    const AbandonableWork solving;
+    return solve(request);
+  }();
   inputs.reporter.on_solve_finish();
   if (auto* unsolvable = std::get_if<Unsolvable>(&result)) {
     add_app_suggestions(*unsolvable, reachable, inputs, platform, wishes);
@@ -119,6 +124,7 @@ std::vector<RepoDataRecord> solve_wishes(const AppInputs& inputs, const std::vec
     if (!closest.empty()) {
       // Would the name that is spelled alike do?
       reachable.load_more(closest, inputs.stop);
+      const AbandonableWork solving;
       auto again = solve(request);
       if (const auto* renamed = std::get_if<Unsolvable>(&again))
         for (const Suggestion& suggestion : renamed->suggestions)

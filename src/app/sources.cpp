@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "envtool/os/abandonable.hpp"
 #include "envtool/os/clock.hpp"
 #include "envtool/os/files.hpp"
 #include "envtool/settings/machine_profile.hpp"
@@ -60,6 +61,7 @@ std::pair<std::string, std::string> split_profile_name(const std::string& text) 
 
 HostFacts stated_facts(const std::string& file, const Platform& platform, const AssumedVersions& assumed) {
   const auto [path, name] = split_profile_name(file);
+  const AbandonableWork reading;
   const auto profiles = parse_machine_profiles(read_file(path, profile_limit), path);
   std::vector<StatedPackage> packages;
   for (const MachineProfile::Entry& entry : select_machine_profile(profiles, name, platform.str(), path).packages)

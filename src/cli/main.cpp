@@ -4,12 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <map>
 #include <thread>
 
 #include "command.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
+#include "envtool/os/abandonable.hpp"
 #include "envtool/os/log.hpp"
 #include "error_output.hpp"
 #include "terminal.hpp"
@@ -21,7 +23,8 @@ namespace {
 /// anything may be done in a handler; work that must not be torn apart looks at the token.
 class SignalWatch {
  public:
-  SignalWatch() {
+  /// Work that nothing is lost of is ended at once, with an error in JSON or as text.
+  explicit SignalWatch(bool json) : json_(json) {
     sigemptyset(&signals_);
     for (int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR2}) sigaddset(&signals_, number);
     pthread_sigmask(SIG_BLOCK, &signals_, &previous_);
@@ -43,9 +46,15 @@ class SignalWatch {
       int number = 0;
       if (sigwait(&signals_, &number) != 0 || number == SIGUSR2) return;
       if (received_ == 0) received_ = number;
+      AbandonableWork::abandon([&] {
+        report_error(Error("interrupted", ErrorKind::interrupted), json_);
+        std::fflush(nullptr);
+        _exit(128 + number);
+      });
       source_.request_stop();  // a second Ctrl-C finds this done already and does not break the undo
     }
   }
+  bool json_;
   sigset_t signals_{}, previous_{};
   std::stop_source source_;
   std::atomic<int> received_ = 0;
@@ -131,7 +140,7 @@ int run_main(int argc, char** argv) {
                                                       : LogLevel::trace);
       // `run` becomes the program: a signal that comes before must end us as it would end the program.
       if (context.program.empty()) {
-        signals.emplace();
+        signals.emplace(context.global.json);
         context.stop = signals->token();
       }
       result = context.action();

@@ -4,6 +4,7 @@
 
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
+#include "envtool/os/abandonable.hpp"
 #include "envtool/os/files.hpp"
 #include "envtool/prefix/environments.hpp"
 #include "terminal.hpp"
@@ -34,6 +35,7 @@ Settings load_settings(const CommandContext& context, const ChannelOptions& chan
                                          environment);
   std::vector<SettingsLayer> layers;
   if (!context.global.no_rc) {
+    const AbandonableWork reading;
     if (!context.global.rc_files.empty())
       for (const std::string& path : context.global.rc_files)
         layers.push_back(parse_condarc(read_file(absolute_path(path, environment), configuration_limit), path));
