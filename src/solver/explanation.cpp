@@ -27,6 +27,26 @@ std::string nearest(const Name& name, const VersionSpec& spec) {
   return "; the nearest are " + below->str() + " and " + above->str();
 }
 
+/// When nothing is left since `!=1.8` leaves out every 1.8.x, too: says so.
+std::string left_out_series(const Name& name, const VersionSpec& spec) {
+  const std::string text = spec.str();
+  if (text.find_first_of("|(") != std::string::npos) return {};
+  std::string exact, series;
+  for (const std::string_view clause : split(text, ',')) {
+    if (!exact.empty()) exact += ",";
+    if (clause.starts_with("!=") && clause.find_first_of("*^$") == std::string_view::npos) {
+      series = clause.substr(2);
+      exact += "(<" + series + "|>" + series + ")";
+    } else {
+      exact += clause;
+    }
+  }
+  if (series.empty()) return {};
+  const VersionSpec others = VersionSpec::parse(exact);
+  if (std::none_of(name.versions.begin(), name.versions.end(), [&](const Version& version) { return others.matches(version); })) return {};
+  return "; `!=" + series + "` leaves out " + series + " and every " + series + ".x (CEP 29), `<" + series + "|>" + series + "` only " + series;
+}
+
 /// What there is of a package that has nothing for the spec.
 std::string what_there_is(Universe& universe, NameId name, const MatchSpec& spec) {
   const Name& owner = universe.name(name);
@@ -36,7 +56,7 @@ std::string what_there_is(Universe& universe, NameId name, const MatchSpec& spec
   version_only.version = spec.version;
   const Bits of_version = universe.matching(universe.intern_spec(version_only));
   if (of_version.none())
-    return "there " + std::string(owner.versions.size() == 1 ? "is " : "are ") + versions + nearest(owner, spec.version);
+    return "there " + std::string(owner.versions.size() == 1 ? "is " : "are ") + versions + nearest(owner, spec.version) + left_out_series(owner, spec.version);
   MatchSpec with_channel = version_only;
   with_channel.channel = spec.channel;
   with_channel.channel_urls = spec.channel_urls;
@@ -56,6 +76,32 @@ std::string what_there_is(Universe& universe, NameId name, const MatchSpec& spec
   without_digests.sha256.reset();
   if (!(without_digests == spec) && !universe.matching(universe.intern_spec(without_digests)).none())
     return "there is " + found + ", with another checksum";
+  // One key of the brackets that no record of these versions has: its values that there are.
+  const auto values = [&](auto MatchSpec::*key, std::string RepoDataRecord::*value, const char* one, const char* many) -> std::string {
+    MatchSpec without = spec;
+    without.*key = {};
+    if (without == spec) return {};
+    std::vector<std::string> there;
+    universe.matching(universe.intern_spec(without)).for_each([&](std::size_t local) {
+      there.push_back(universe.candidate(owner.first + static_cast<CandidateId>(local)).record->*value);
+    });
+    std::sort(there.begin(), there.end());
+    there.erase(std::unique(there.begin(), there.end()), there.end());
+    if (there.empty()) return {};
+    for (std::string& text : there)
+      if (text.empty()) text = "(none)";
+    const bool single = there.size() == 1;
+    return found + (found.find(',') == std::string::npos ? " has the " : " have the ") + (single ? one : many) + " " + all_of(std::move(there));
+  };
+  if (const std::string text = values(&MatchSpec::license, &RepoDataRecord::license, "license", "licenses"); !text.empty()) return text;
+  if (const std::string text = values(&MatchSpec::license_family, &RepoDataRecord::license_family, "license family", "license families"); !text.empty())
+    return text;
+  if (const std::string text = values(&MatchSpec::subdir, &RepoDataRecord::subdir, "subdir", "subdirs"); !text.empty()) return text;
+  MatchSpec any_archive = spec;
+  any_archive.size.reset();
+  any_archive.timestamp.reset();
+  if (!(any_archive == spec) && !universe.matching(universe.intern_spec(any_archive)).none())
+    return "there is " + found + ", with another " + (spec.size && spec.timestamp ? "size or timestamp" : spec.size ? "size" : "timestamp");
   std::vector<std::string> builds;
   of_version.for_each([&](std::size_t local) {
     builds.push_back(universe.candidate(owner.first + static_cast<CandidateId>(local)).record->build);

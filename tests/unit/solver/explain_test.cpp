@@ -151,3 +151,27 @@ TEST_CASE("a removal takes along a long chain of what needs it", "[solver]") {
   CHECK(removed_with(world.request.installed.records, {"c10000"}).size() == 10001);
   CHECK(removed_with(world.request.installed.records, {}).empty());
 }
+
+TEST_CASE("what a package does not have of a license, subdir or size is told as that", "[solver][explain]") {
+  Scenario world;
+  world.add("foo 1.0").license = "BSD-3-Clause";
+  world.add("foo 1.1").license = "Apache-2.0";
+  const auto said = [&](const char* spec) { return unsolvable(world, {spec}).missing.at(0).available; };
+  CHECK(said("foo[license=MIT]") == "1.0, 1.1 have the licenses `Apache-2.0` and `BSD-3-Clause`");
+  CHECK(said("foo 1.1[license=MIT]") == "1.1 has the license `Apache-2.0`");
+  CHECK(said("foo[subdir=osx-64]").find("the subdir `") != std::string::npos);
+  CHECK(said("foo[size=12345]").find(", with another size") != std::string::npos);
+  CHECK(said("foo[build=nosuch]").find("the build") != std::string::npos);
+}
+
+TEST_CASE("a version that is left out with its whole series is told as that", "[solver][explain]") {
+  Scenario world;
+  world.add("foo 1.8.5");
+  const auto said = [&](const char* spec) { return unsolvable(world, {spec}).missing.at(0).available; };
+  CHECK(said("foo !=1.8") == "there is 1.8.5; `!=1.8` leaves out 1.8 and every 1.8.x (CEP 29), `<1.8|>1.8` only 1.8");
+  CHECK(world.solved({"foo <1.8|>1.8"}) == std::vector<std::string>{"foo 1.8.5 0"});
+  CHECK(said("foo !=1.8,>1.9") == "there is 1.8.5");
+  CHECK(said("foo !=1.8.*") == "there is 1.8.5");
+  CHECK(said("foo !=1.8.5") == "there is 1.8.5");
+  CHECK(said("foo 2.*") == "there is 1.8.5");
+}
