@@ -208,7 +208,8 @@ std::optional<FetchResult> SubdirCache::fetch_form(BodyForm form, const CacheSta
   FetchRequest request;
   request.url = document_url(form);
   request.target_path = target;
-  request.size_limit = document_limit;
+  // What the server compressed on the way is plain here: the limit of the content holds.
+  request.size_limit = form == BodyForm::json ? std::min(document_limit, options_.decoded_size_limit) : document_limit;
   request.missing_is_ok = true;
   request.compressed_transfer = form == BodyForm::json;
   request.label = subdir_ + "/" + request.url.file_name();

@@ -270,6 +270,18 @@ TEST_CASE_METHOD(ServedChannelFixture, "Bad content never replaces the copy, whi
   CHECK(names({served("one")}) == Names{"c"});
 }
 
+TEST_CASE_METHOD(ServedChannelFixture, "A bomb in the server's own compression stops at the limit") {
+  subdirs = {"noarch"};
+  options.decoded_size_limit = 1000000;
+  server->behave(R"({"/one/noarch/repodata.json": [{"gzip": true, "body": "                                ", "repeat": 1000000}]})");
+  const Error error = error_of([&] { names({served("one")}); });
+  CHECK(error.where() == server->url() + "/one/noarch/repodata.json");
+  CHECK(error.what() != std::string());
+  std::uint64_t left = 0;
+  for (const auto& name : list_tree(options.cache_directory)) left += read_file(options.cache_directory + "/" + name).size();
+  CHECK(left < 1000000);
+}
+
 TEST_CASE_METHOD(ServedChannelFixture, "A page for the index is called one") {
   server->behave(R"({"/one/noarch/repodata.json": [{"body": "<html>login</html>"}], "/one/noarch/repodata.json.zst": [{"body": "<html>login</html>"}]})");
   const std::string text = error_of([&] { names({served("one")}); }).what();
