@@ -136,7 +136,7 @@ class DryRun(CliTest):
     def test_existing_environment_is_untouched(self):
         env = self.create("there", "demo-app=1.0")
         before = manifest(env)
-        self.envtool("create", "--dry-run", "-n", "there", "-c", CHANNEL, "--override-channels", "demo-app=2.0")
+        self.envtool("create", "--dry-run", "--force", "-n", "there", "-c", CHANNEL, "--override-channels", "demo-app=2.0")
         self.envtool("install", "--dry-run", "-n", "there", "-c", CHANNEL, "--override-channels", "demo-app=2.0")
         self.envtool("remove", "--dry-run", "-n", "there", "demo-lib")
         self.envtool("env", "remove", "--dry-run", "-n", "there")
