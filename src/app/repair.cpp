@@ -61,6 +61,7 @@ class RepairPlanner {
   void find_untouchable() {
     std::vector<std::string> folders;
     for (const Problem& problem : report_.problems) {
+      if (problem.kind == ProblemKind::replaced_by_pip) of_pip_.insert(problem.package);
       if (problem.kind == ProblemKind::outside) untouchable_.insert(problem.package);
       if (problem.kind == ProblemKind::folder) folders.push_back(problem.path + "/");
     }
@@ -98,6 +99,8 @@ class RepairPlanner {
       default: break;
     }
     if (!is_of_files(problem.kind)) return;
+    if (of_pip_.contains(problem.package))
+      return leave(problem, "pip has replaced the package; `envtool install --force-reinstall " + name + "` brings its own files back");
     if (untouchable_.contains(problem.package)) return leave(problem, "some of the package's files lie behind a symlink; see there");
     again_[name].push_back(&problem);
   }
@@ -325,6 +328,8 @@ class RepairPlanner {
   RecordFolder folder_;
   RepairPlan repair_;
   std::set<std::string> untouchable_;
+  /// Packages that pip has put others in the place of: linking them anew would break those.
+  std::set<std::string> of_pip_;
   /// By package name: those that are linked anew, with the reasons.
   std::map<std::string, std::vector<const Problem*>> again_;
   /// Those without a record, and those whose record is damaged.

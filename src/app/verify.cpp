@@ -10,6 +10,7 @@
 #include "envtool/os/files.hpp"
 #include "envtool/prefix/prefix_data.hpp"
 #include "envtool/specs/match_spec.hpp"
+#include "envtool/transaction/python_layout.hpp"
 #include "pip_distributions.hpp"
 #include "record_folder.hpp"
 #include "verify_files.hpp"
@@ -162,9 +163,51 @@ class Verifier {
   void check_records() {
     for (const BadRecord& bad : folder_.bad)
       if (is_wanted(bad.name)) add(bad.dist, "conda-meta/" + bad.file, bad.kind, "a record of this package alone", bad.why);
-    for (const std::string& dist : folder_.missing)
-      if (is_wanted(name_of_dist(dist)))
+    for (const std::string& dist : folder_.missing) {
+      if (!is_wanted(name_of_dist(dist))) continue;
+      if (!is_needed(name_of_dist(dist)) && !has_files_of(dist))
+        report_.notes.push_back("the history has `" + dist + "`, which is gone with all its files: another tool may have removed it");
+      else
         add(dist, "conda-meta/" + dist + ".json", ProblemKind::record_missing, "the record of a package that the history knows", "nothing");
+    }
+  }
+
+  bool is_needed(const std::string& name) const {
+    return std::any_of(folder_.records.begin(), folder_.records.end(), [&](const PrefixRecord& record) {
+      return std::any_of(record.depends.begin(), record.depends.end(),
+                         [&](const std::string& text) { return to_lower(split_whitespace(text).empty() ? "" : split_whitespace(text).front()) == name; });
+    });
+  }
+
+  /// True when files of a package without a record lie in their places, as far as a package cache knows them.
+  bool has_files_of(const std::string& dist) const {
+    for (const std::string& directory : inputs_.settings.pkgs_dirs) {
+      const std::string file = directory + "/" + dist + "/info/paths.json";
+      try {
+        const auto text = read_file_if_exists(file, std::uint64_t{512} << 20);
+        if (!text) continue;
+        const auto python = find_python_layout(folder_.records);
+        std::vector<FileQuestion> questions;
+        for (const PathEntry& entry : parse_paths_json(*text, file).paths) {
+          // Both forms of paths of `noarch: python` packages are theirs alone.
+          auto target = noarch_python_target(entry.path, python ? &*python : nullptr);
+          if (target && !entry.path.starts_with("info/") && entry.path_type != PathType::directory)
+            questions.push_back({std::move(*target), FileQuestion::Wanted::status, std::nullopt});
+        }
+        const auto facts = look_at_files(prefix_.path(), questions, inputs_.stop);
+        for (std::size_t i = 0; i < facts.size(); ++i)
+          if (facts[i].type != FileFacts::Type::missing && !is_owned(questions[i].path)) return true;
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) throw;
+      }
+    }
+    return false;
+  }
+
+  bool is_owned(const std::string& path) const {
+    return std::any_of(folder_.records.begin(), folder_.records.end(), [&](const PrefixRecord& record) {
+      return std::find(record.files.begin(), record.files.end(), path) != record.files.end();
+    });
   }
 
   void check_history() {

@@ -108,6 +108,11 @@ class Peers(CliTest):
         self.assertEqual(sorted(packages(env)), installed)
         listed = self.envtool("list", "-p", env, "--json").json()
         self.assertEqual(sorted(item["name"] for item in listed), installed)
+        self.assertIn("As recorded", self.envtool("verify", "-p", env).out)
+        (env / "bin/demo-app").unlink()
+        self.envtool("verify", "-p", env, code=1)
+        self.envtool("repair", "-y", "-p", env)
+        self.assertEqual(self.run_in(env, "demo-app"), "demo-app 1.0 with demo-lib 1.1\n")
         self.envtool("install", "-y", "-p", env, "-c", CHANNEL, "--override-channels", "pip", "demo-app=2")
         self.assertEqual(self.run_in(env, "demo-app"), "demo-app 2.0 with demo-lib 2.0\n")
         self.assertIn("pip 23", self.run_in(env, "pip", "--version"))
@@ -121,6 +126,8 @@ class Peers(CliTest):
         env = self.prefix("theirs")
         self.peer("install", CHANNEL, self.virtual, env, "demo-app=2")
         self.assertEqual(self.run_in(env, "demo-app"), "demo-app 2.0 with demo-lib 2.0\n")
+        # It writes no history, and removes what nobody asked it for.
+        self.assert_contains(self.envtool("verify", "-n", "theirs").err, "another tool changed the environment", "generic-demo")
         self.assertEqual({item["name"]: item["version"] for item in self.envtool("list", "-n", "theirs", "--json").json()},
                          {"demo-app": "2.0", "demo-lib": "2.0"})
 

@@ -47,6 +47,9 @@ def flip(path, at=-1):
     return bytes(content)
 
 
+SITE = "lib/python3.11/site-packages"
+
+
 class Verify(CliTest):
     shares_home = True
 
@@ -86,11 +89,18 @@ class Damage(Verify):
             Package("needs-things", "1.0", {"share/needs-things": "x"}, depends=["things >=1"]),
             # Two packages, one path: the later name wins, the other's file is parked.
             Package("fight-a", "1.0", {"share/fight": "of a", "share/fight-a": "a"}),
-            Package("fight-b", "1.0", {"share/fight": "of b", "share/fight-b": "b"}))
+            Package("fight-b", "1.0", {"share/fight": "of b", "share/fight-b": "b"}),
+            Package("tool", "1.0", {
+                f"{SITE}/tool.py": "old = True\n", f"{SITE}/tool-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tool\nVersion: 1.0\n",
+                f"{SITE}/tool-1.0.dist-info/INSTALLER": "conda", "share/tool": "x",
+                f"{SITE}/tool-1.0.dist-info/RECORD": "tool.py,,\ntool-1.0.dist-info/METADATA,,\ntool-1.0.dist-info/INSTALLER,,\ntool-1.0.dist-info/RECORD,,\n"}))
+        cls.made = made
         home.envtool("create", "-y", "-n", "e", "-c", made, "-c", CHANNEL, "--override-channels", "python=3.11", "pip", "prefix-demo",
                      "needs-things", "fight-a", "fight-b")
         wheels = home.work / "wheels"
         write_wheel(wheels, "shout", "1.0")
+        write_wheel(wheels, "tool", "2.0")
+        cls.wheels = wheels
         home.write("pip.yml", f"dependencies:\n  - pip:\n    - --no-index\n    - --find-links {wheels}\n    - shout\n")
         home.envtool("install", "-y", "-n", "e", "-f", "pip.yml", "-c", made, "-c", CHANNEL, "--override-channels")
         cls.env = home.prefix("e")
@@ -227,11 +237,26 @@ class Damage(Verify):
                 self.assert_clean()
 
     def test_pip_packages(self):
-        site = "lib/python3.11/site-packages"
-        self.check("pip-content", f"{site}/shout.py", lambda path: path.write_text("evil = True\n"), saved=1)
-        self.check("pip-missing", f"{site}/shout.py", os.unlink)
-        self.check("pip-missing", f"{site}/shout-1.0.dist-info/METADATA", os.unlink)
-        self.check("pip-record", f"{site}/shout-1.0.dist-info/RECORD", os.unlink)
+        self.check("pip-content", f"{SITE}/shout.py", lambda path: path.write_text("evil = True\n"), saved=1)
+        self.check("pip-missing", f"{SITE}/shout.py", os.unlink)
+        self.check("pip-missing", f"{SITE}/shout-1.0.dist-info/METADATA", os.unlink)
+        self.check("pip-record", f"{SITE}/shout-1.0.dist-info/RECORD", os.unlink)
+
+    def test_package_that_pip_has_replaced(self):
+        """The user's own doing: told, and left alone."""
+        self.envtool("create", "-y", "-n", "t", "-c", self.made, "-c", CHANNEL, "--override-channels", "python=3.11", "pip", "tool")
+        env = self.prefix("t")
+        self.assert_clean("t")
+        self.run_in(env, "python", "-m", "pip", "install", "-q", "--no-index", "--find-links", str(self.wheels), "tool==2.0")
+        kinds = {(item["kind"], item["package"]) for item in self.verify(name="t")["problems"]}
+        self.assertEqual(kinds, {("replaced-by-pip", "tool-1.0-0")})
+        before = plain(env)
+        (env / "share/tool").unlink()
+        left = self.repair(name="t", code=1)["left"]
+        self.assertEqual({item["kind"] for item in left}, {"replaced-by-pip", "missing"})
+        self.assertTrue(all("--force-reinstall tool" in item["hint"] for item in left), left)
+        (env / "share/tool").write_text("x")
+        self.assert_same_tree(plain(env), before)
 
     def test_byte_code_is_python_s_own_matter(self):
         pyc = self.env / self.pyc
@@ -487,6 +512,14 @@ class Small(Verify):
         self.assertEqual({kind for kind, _ in self.found()}, {"dependency"})
         document = self.repair(code=1)
         self.assertIn("envtool install 'p'", document["left"][0]["hint"])
+
+    def test_package_that_another_tool_has_removed(self):
+        """One that writes no history: nothing is left of the package, and nobody needs it."""
+        (self.env / "conda-meta/q-1.0-0.json").unlink()
+        self.assertEqual(self.found(), {("record-missing", "conda-meta/q-1.0-0.json")})
+        shutil.rmtree(self.env / "share/q")
+        document = self.verify(code=0)
+        self.assertIn("q-1.0-0", " ".join(document["notes"]))
 
     def test_frozen(self):
         (self.env / "share/p").unlink()
