@@ -70,7 +70,7 @@ void refuse_unknown_command(const CLI::App& app, const std::vector<std::string>&
   }
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
-    if (word == "-r" || word == "--root-prefix" || word == "--rc-file") ++i;
+    if (word == "-r" || word == "--root-prefix" || word == "--rc-file" || word == "--lock-timeout") ++i;
     if (word.starts_with('-')) continue;
     if (std::find(known.begin(), known.end(), word) != known.end()) return;
     Error error("envtool has no command `" + word + "`", ErrorKind::usage);

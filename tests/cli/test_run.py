@@ -87,6 +87,8 @@ class Run(CliTest):
         found = self.variables("-n", "plain", "-e", "A=1", "-e", "B=two words=x", "-e", "HOME=/elsewhere", "-e", "EMPTY=")
         self.assertEqual((found["A"], found["B"], found["HOME"], found["EMPTY"]), ("1", "two words=x", "/elsewhere", ""))
         self.envtool("run", "-n", "plain", "-e", "novalue", "true", code=2)
+        self.assertEqual(self.envtool("run", "--lock-timeout", "5", "-n", "plain", "echo", "1").out, "1\n")
+        self.assertEqual(self.envtool("--lock-timeout", "5", "run", "-n", "plain", "echo", "1").out, "1\n")
         self.assertEqual(self.envtool("run", "-n", "plain", "--cwd", "/usr", "pwd").out, "/usr\n")
         self.assertEqual(self.envtool("run", "-n", "scripted", "--cwd", "channel", "pwd").out, f"{self.work}/channel\n")
         self.envtool("run", "-n", "plain", "--cwd", "/no/such/folder", "pwd", code=1)

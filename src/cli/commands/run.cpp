@@ -112,7 +112,7 @@ int run_run(const CommandContext& context, const RunOptions& options) {
 
 std::vector<std::string> split_off_program(const std::vector<std::string>& arguments, std::vector<std::string>& program) {
   static const std::set<std::string> with_value = {"-n", "--name", "-p", "--prefix", "--cwd", "-e", "--env", "-r",
-                                                   "--root-prefix", "--rc-file"};
+                                                   "--root-prefix", "--rc-file", "--lock-timeout"};
   bool in_run = false;
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
