@@ -89,7 +89,7 @@ class Shards(RepodataTest):
         self.assertEqual(len([line for line in asked if "/shards/" in line]), 3, asked)
         self.assertEqual([line for line in asked if "repodata.json" in line], [])
         self.assertEqual(self.solve(f"{server.url}/one"), {"a": "1.0", "b": "1.0", "c": "1.0"})
-        self.assertEqual(server.asked(), [f"/one/{SUBDIR}/{INDEX} 304", f"/one/noarch/{INDEX} 304"][::1 if SUBDIR < "noarch" else -1])
+        self.assertEqual(sorted(server.asked()), sorted([f"/one/{SUBDIR}/{INDEX} 304", f"/one/noarch/{INDEX} 304"]))
 
     def test_index_changes_and_one_shard_with_it(self):
         self.shards(self.chain())
