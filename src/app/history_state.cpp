@@ -15,18 +15,10 @@ namespace envtool::detail {
 namespace {
 constexpr std::uint64_t record_limit = 16 << 20;
 
-std::string_view dist_of(std::string_view line) {
-  const std::size_t colons = line.rfind("::");
-  if (colons != std::string_view::npos) line.remove_prefix(colons + 2);
-  for (std::string_view extension : {".tar.bz2", ".conda"})
-    if (line.ends_with(extension)) line.remove_suffix(extension.size());
-  return line;
-}
-
 /// How well a record fits a line of the history: 2 for the very line, 1 for the same package of a channel
 /// that may be spelt otherwise, 0 for another one.
 int fits(const RepoDataRecord& record, std::string_view line) {
-  if (record.dist() != dist_of(line)) return 0;
+  if (record.dist() != dist_of_history_line(line)) return 0;
   const std::string ours = history_line(record);
   if (ours == line) return 2;
   const std::size_t colons = line.rfind("::");
@@ -94,9 +86,9 @@ std::vector<RepoDataRecord> find_unrecorded(const RevisionStore& store, std::siz
   std::vector<std::string> missing;
   for (const std::string& line : store.history().state_at(number)) {
     std::vector<RepoDataRecord> candidates;
-    const auto [first, last] = known.equal_range(dist_of(line));
+    const auto [first, last] = known.equal_range(dist_of_history_line(line));
     for (auto item = first; item != last; ++item) candidates.push_back(item->second);
-    if (const auto places = cached.find(dist_of(line)); places != cached.end())
+    if (const auto places = cached.find(dist_of_history_line(line)); places != cached.end())
       for (const std::string& place : places->second) {
         const std::string path = place + "/info/repodata_record.json";
         try {

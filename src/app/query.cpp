@@ -9,25 +9,13 @@
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/base/url.hpp"
+#include "envtool/records/record_queries.hpp"
 #include "envtool/repodata/repodata_gateway.hpp"
+#include "repodata_news.hpp"
 
 namespace envtool {
 
 namespace {
-
-/// Passes the gateway's news on.
-class QueryNews : public RepoDataReporter {
- public:
-  explicit QueryNews(AppReporter& reporter) : reporter_(reporter) {}
-  void on_fetch_start(const std::string& url) override { reporter_.on_repodata_fetch(url); }
-  void on_warning(const std::string& text) override { reporter_.on_warning(text); }
-  void on_lock_wait(const std::string& url, const std::string& holder) override {
-    reporter_.on_warning("waiting for " + holder + ", which fetches " + url);
-  }
-
- private:
-  AppReporter& reporter_;
-};
 
 /// A version that cannot be understood (a foreign record's) is older than any other.
 std::optional<Version> try_parse(const std::string& text) {
@@ -83,7 +71,7 @@ struct RecordSource::Implementation {
   bool is_too_new(const RepoDataRecord& record) const {
     if (!has_cutoffs) return false;
     const std::uint64_t limit = cutoffs.date_limit(record.name, static_cast<std::uint32_t>(position(record.channel)));
-    return limit != 0 && (record.indexed_timestamp != 0 ? record.indexed_timestamp : record.timestamp) > limit;
+    return limit != 0 && release_time(record) > limit;
   }
   std::size_t position(const std::string& channel) const {
     const auto found = channels.find(channel);
@@ -103,7 +91,8 @@ RecordSource RecordSource::of_channels(const AppInputs& inputs, std::vector<Chan
   made->inputs = &inputs;
   for (const Channel& channel : channels) made->places.push_back(channel.base_url.str());
   made->fetcher = std::make_unique<Fetcher>(fetch_options(inputs.settings, inputs.environment));
-  made->news = std::make_unique<QueryNews>(inputs.reporter);
+  made->news = std::make_unique<detail::RepoDataNews>(
+      inputs.reporter, [&reporter = inputs.reporter](const std::string& text) { reporter.on_warning(text); });
   made->gateway = std::make_unique<RepoDataGateway>(std::move(channels), std::move(subdirs), repodata_options(inputs.settings),
                                                     *made->fetcher, made->news.get());
   return RecordSource(std::move(made));
@@ -161,28 +150,9 @@ bool RecordSource::matches(const MatchSpec& spec, const RepoDataRecord& record) 
   if (spec.is_name_only()) return !spec.name_matcher || spec.name_matcher->matches(record.name);
   const auto version = try_parse(record.version);
   if (!version) return false;
-  MatchTarget target;
-  target.name = record.name;
-  target.version = &*version;
-  target.build = record.build;
-  target.build_number = record.build_number;
-  target.channel_url = record.channel;
-  if (const auto found = implementation_->channels.find(record.channel); found != implementation_->channels.end())
-    target.channel_name = found->second.second;
-  target.subdir = record.subdir;
-  std::string md5, sha256;
-  if (spec.md5 && record.md5) target.md5 = md5 = record.md5->hex();
-  if (spec.sha256 && record.sha256) target.sha256 = sha256 = record.sha256->hex();
-  target.url = record.url;
-  target.fn = record.fn;
-  target.license = record.license;
-  target.license_family = record.license_family;
-  target.features = record.features;
-  target.track_features = &record.track_features;
-  target.flags = &record.flags;
-  target.size = record.size;
-  target.timestamp = record.timestamp;
-  return spec.matches(target);
+  const auto found = implementation_->channels.find(record.channel);
+  return envtool::matches(spec, record, *version,
+                          found == implementation_->channels.end() ? std::string_view() : std::string_view(found->second.second));
 }
 
 bool RecordSource::is_better(const RepoDataRecord& left, const RepoDataRecord& right) const {

@@ -36,14 +36,6 @@ std::optional<std::string> read_record_file(const std::string& path, std::string
   return read_file_if_exists(path, record_limit);
 }
 
-std::string_view dist_of_line(std::string_view line) {
-  const std::size_t colons = line.rfind("::");
-  if (colons != std::string_view::npos) line.remove_prefix(colons + 2);
-  for (std::string_view extension : {".tar.bz2", ".conda"})
-    if (line.ends_with(extension)) line.remove_suffix(extension.size());
-  return line;
-}
-
 /// Of several records of one name only one can be right: the one that the history names, else the last.
 void set_doubles_aside(RecordFolder& folder, const std::set<std::string>& of_history) {
   std::stable_sort(folder.records.begin(), folder.records.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -70,7 +62,7 @@ std::set<std::string> packages_of_history(RecordFolder& folder, const Prefix& pr
   try {
     folder.revisions = RevisionStore::load(prefix);
     if (folder.revisions->size() != 0)
-      for (const std::string& line : folder.revisions->history().state_at(folder.revisions->size() - 1)) dists.emplace(dist_of_line(line));
+      for (const std::string& line : folder.revisions->history().state_at(folder.revisions->size() - 1)) dists.emplace(dist_of_history_line(line));
   } catch (const Error& error) {
     folder.history_problem = error.message() + (error.why().empty() ? "" : ": " + error.why());
   }

@@ -7,27 +7,9 @@
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/os/abandonable.hpp"
+#include "repodata_news.hpp"
 
 namespace envtool {
-
-namespace {
-
-/// Passes the gateway's news on and keeps what the user must be told at the end.
-class RepoDataNews : public RepoDataReporter {
- public:
-  RepoDataNews(AppReporter& reporter, std::vector<std::string>& warnings) : reporter_(reporter), warnings_(warnings) {}
-  void on_fetch_start(const std::string& url) override { reporter_.on_repodata_fetch(url); }
-  void on_warning(const std::string& text) override { warnings_.push_back(text); }
-  void on_lock_wait(const std::string& url, const std::string& holder) override {
-    reporter_.on_warning("waiting for " + holder + ", which fetches " + url);
-  }
-
- private:
-  AppReporter& reporter_;
-  std::vector<std::string>& warnings_;
-};
-
-}  // namespace
 
 namespace detail {
 
@@ -45,7 +27,7 @@ void ReachableRecords::load(const AppInputs& inputs, const std::vector<Channel>&
           wanted_channels.push_back(std::move(channel));
 
   fetcher_ = std::make_unique<Fetcher>(fetch_options(inputs.settings, inputs.environment));
-  reporter_ = std::make_unique<RepoDataNews>(inputs.reporter, warnings_);
+  reporter_ = std::make_unique<RepoDataNews>(inputs.reporter, [this](const std::string& text) { warnings_.push_back(text); });
   gateway_ = std::make_unique<RepoDataGateway>(wanted_channels, std::vector<std::string>{platform.str(), "noarch"},
                                                repodata_options(inputs.settings), *fetcher_, reporter_.get());
   inputs.reporter.on_repodata_start();
@@ -69,10 +51,10 @@ void ReachableRecords::load(const AppInputs& inputs, const std::vector<Channel>&
 
 void ReachableRecords::fill(std::stop_token stop) {
   index_ = CandidateIndex();
-  records_ = gateway_->load_reachable(names_, {}, stop);
+  records_ = gateway_->load_reachable_tables(names_, stop);
   for (const Channel& channel : channels_) index_.add_channel(channel.name);
   for (const auto& [name, lists] : records_)
-    for (const SubdirRecords& list : lists) index_.add(list.records, static_cast<std::uint32_t>(list.channel));
+    for (const SubdirTable& list : lists) index_.add(name, *list.table, static_cast<std::uint32_t>(list.channel));
 }
 
 void ReachableRecords::load_more(const std::vector<std::string>& names, std::stop_token stop) {

@@ -152,7 +152,7 @@ History History::parse(std::string_view text) {
 }
 
 History History::load(const Prefix& prefix) {
-  const auto text = read_file_if_exists(prefix.history_file());
+  const auto text = read_file_if_exists(prefix.history_file(), history_limit);
   return text ? parse(*text) : History();
 }
 
@@ -203,6 +203,13 @@ std::string history_line(const RepoDataRecord& record) {
   if (channel.starts_with(public_server)) channel.erase(0, public_server.size());
   if (channel.empty()) channel = "<unknown>";
   return channel + "/" + (record.subdir.empty() ? "noarch" : record.subdir) + "::" + record.dist();
+}
+
+std::string_view dist_of_history_line(std::string_view line) {
+  const std::size_t colons = line.rfind("::");
+  if (colons != std::string_view::npos) line.remove_prefix(colons + 2);
+  line.remove_suffix(archive_extension(line).size());
+  return line;
 }
 
 }  // namespace envtool

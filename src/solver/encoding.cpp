@@ -60,7 +60,7 @@ std::uint32_t Encoding::best_version(SpecId spec) {
 /// True when the two differ in nothing but their builds.
 bool Encoding::same_preference(const Candidate& a, const Candidate& b) {
   return !a.installed && !b.installed && a.channel == b.channel && a.version_rank == b.version_rank &&
-         a.record->track_features.empty() == b.record->track_features.empty();
+         a.row->has_track_features == b.row->has_track_features;
 }
 
 /// The static order of the universe, refined: builds of one version and build number that allow
@@ -71,7 +71,7 @@ void Encoding::rank(NameId name_id) {
   state.alive.for_each([&](std::size_t local) { state.order.push_back(name.first + static_cast<CandidateId>(local)); });
   if (name.kind != Name::Kind::package) return;
   const auto same_rank = [&](const Candidate& a, const Candidate& b) {
-    return same_preference(a, b) && a.record->build_number == b.record->build_number;
+    return same_preference(a, b) && a.row->build_number == b.row->build_number;
   };
   for (std::size_t begin = 0; begin < state.order.size();) {
     std::size_t end = begin + 1;

@@ -83,7 +83,7 @@ std::string what_there_is(Universe& universe, NameId name, const MatchSpec& spec
     if (without == spec) return {};
     std::vector<std::string> there;
     universe.matching(universe.intern_spec(without)).for_each([&](std::size_t local) {
-      there.push_back(universe.candidate(owner.first + static_cast<CandidateId>(local)).record->*value);
+      there.push_back(universe.record(owner.first + static_cast<CandidateId>(local)).*value);
     });
     std::sort(there.begin(), there.end());
     there.erase(std::unique(there.begin(), there.end()), there.end());
@@ -104,7 +104,7 @@ std::string what_there_is(Universe& universe, NameId name, const MatchSpec& spec
     return "there is " + found + ", with another " + (spec.size && spec.timestamp ? "size or timestamp" : spec.size ? "size" : "timestamp");
   std::vector<std::string> builds;
   of_version.for_each([&](std::size_t local) {
-    builds.push_back(universe.candidate(owner.first + static_cast<CandidateId>(local)).record->build);
+    builds.push_back(universe.build(universe.candidate(owner.first + static_cast<CandidateId>(local))));
   });
   std::sort(builds.begin(), builds.end());
   builds.erase(std::unique(builds.begin(), builds.end()), builds.end());

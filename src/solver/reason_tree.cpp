@@ -1,7 +1,6 @@
 #include "reason_tree.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <functional>
 #include <map>
 
@@ -39,14 +38,6 @@ std::string unquoted(std::string text) {
   return text.size() >= 2 ? text.substr(1, text.size() - 2) : text;
 }
 
-std::string day(std::uint64_t milliseconds) {
-  const std::time_t seconds = static_cast<std::time_t>(milliseconds / 1000);
-  std::tm parts{};
-  char text[32];
-  if (gmtime_r(&seconds, &parts) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%d", &parts) == 0) return {};
-  return text;
-}
-
 }  // namespace
 
 std::string ReasonTree::exclusion_text(NameId name, Exclusion exclusion, const Bits& candidates) const {
@@ -58,7 +49,7 @@ std::string ReasonTree::exclusion_text(NameId name, Exclusion exclusion, const B
       if (installed == nullptr) return "the installed one must stay";
       bool same_version = false;
       candidates.for_each([&](std::size_t local) {
-        same_version = same_version || universe_.candidate(owner.first + static_cast<CandidateId>(local)).record->version == installed->version;
+        same_version = same_version || universe_.record(owner.first + static_cast<CandidateId>(local)).version == installed->version;
       });
       return installed->name + " " + installed->version + (same_version ? " " + installed->build : "") + " is installed and must stay";
     }
@@ -366,7 +357,7 @@ void ReasonTree::explain_set(std::size_t parent, NameId name, const Bits& candid
     reason.kind = Kind::invalid;
     reason.package = package_text(name, unreadable);
     unreadable.for_each([&](std::size_t local) {
-      if (reason.spec.empty()) reason.spec = unreadable_text(*universe_.candidate(owner.first + static_cast<CandidateId>(local)).record);
+      if (reason.spec.empty()) reason.spec = unreadable_text(universe_.record(owner.first + static_cast<CandidateId>(local)));
     });
     add(parent, std::move(reason));
   }

@@ -44,7 +44,7 @@ std::optional<Solution> find_solution(const SolveRequest& request, SolveStatisti
   Solution solution;
   for (const CandidateId id : install_order(universe, *chosen)) {
     const Candidate& candidate = universe.candidate(id);
-    if (candidate.record != nullptr) solution.packages.push_back({candidate.record, candidate.installed});
+    if (candidate.row != nullptr) solution.packages.push_back({&universe.record(id), candidate.installed});
   }
   return solution;
 }

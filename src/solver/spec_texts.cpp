@@ -1,6 +1,7 @@
 #include "spec_texts.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <optional>
 
 #include "envtool/base/error.hpp"
@@ -182,6 +183,14 @@ std::vector<std::string> merged_ranges(std::vector<std::string> texts) {
     texts.push_back(text.empty() ? name : name + " " + text);
   }
   return texts;
+}
+
+std::string day(std::uint64_t milliseconds) {
+  const std::time_t seconds = static_cast<std::time_t>(milliseconds / 1000);
+  std::tm parts{};
+  char text[32];
+  if (gmtime_r(&seconds, &parts) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%d", &parts) == 0) return {};
+  return text;
 }
 
 }  // namespace envtool::solving

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,5 +23,8 @@ std::vector<std::string> merged_ranges(std::vector<std::string> texts);
 
 /// Specs of one package that hold together: ranges of its version become one where they overlap.
 std::vector<std::string> intersected_ranges(std::vector<std::string> texts);
+
+/// `2024-06-10` of milliseconds since the epoch.
+std::string day(std::uint64_t milliseconds);
 
 }  // namespace envtool::solving

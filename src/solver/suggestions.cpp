@@ -1,10 +1,10 @@
 #include "suggestions.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <set>
 
 #include "envtool/base/error.hpp"
+#include "envtool/records/record_queries.hpp"
 #include "explanation.hpp"
 #include "spec_texts.hpp"
 
@@ -21,15 +21,6 @@ const RepoDataRecord* find(const Solution& solution, std::string_view name) {
   for (const auto& package : solution.packages)
     if (package.record->name == name) return package.record;
   return nullptr;
-}
-
-/// `2024-06-10` of milliseconds since the epoch.
-std::string day(std::uint64_t milliseconds) {
-  const std::time_t seconds = static_cast<std::time_t>(milliseconds / 1000);
-  std::tm parts{};
-  char text[32];
-  if (gmtime_r(&seconds, &parts) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%d", &parts) == 0) return {};
-  return text;
 }
 
 /// `1.26.4` as the series `1.26`.
@@ -157,8 +148,7 @@ class Advisor {
       std::uint64_t newest = 0;
       for (const auto& package : solution->packages)
         if (!package.installed)
-          newest = std::max(newest, package.record->indexed_timestamp != 0 ? package.record->indexed_timestamp
-                                                                            : package.record->timestamp);
+          newest = std::max(newest, release_time(*package.record));
       constexpr std::uint64_t one_day = 86'400'000;
       const std::string limit = day(newest / one_day * one_day + one_day);
       offer(Kind::lift_date_limit, {}, limit, outcome(*solution, {}),

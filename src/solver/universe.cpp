@@ -4,11 +4,14 @@
 #include <tuple>
 
 #include "envtool/base/error.hpp"
+#include "envtool/records/record_queries.hpp"
 
 namespace envtool::solving {
 
 struct Universe::Draft {
-  const RepoDataRecord* record = nullptr;
+  const RecordTable::Row* row = nullptr;
+  std::uint32_t table = 0;
+  std::uint32_t position = 0;  // in the table
   std::uint32_t channel = 0;
   std::uint32_t version = 0;  // position in the name's versions
   bool installed = false;
@@ -36,17 +39,46 @@ bool only_version_and_build(const MatchSpec& spec) {
          !spec.size && !spec.timestamp;
 }
 
-std::uint64_t effective_timestamp(const PackageRecord& record) {
-  return record.indexed_timestamp != 0 ? record.indexed_timestamp : record.timestamp;
-}
-
+/// Of two records with the same version, build and subdir.
 bool same_package(const RepoDataRecord& a, const RepoDataRecord& b) {
-  if (a.version != b.version || a.build != b.build || a.subdir != b.subdir) return false;
   if (a.sha256 && b.sha256) return *a.sha256 == *b.sha256;
   return a.channel == b.channel;
 }
 
 }  // namespace
+
+/// Tries a spec on the candidates of one name. A version is looked at once for all of its builds.
+class Universe::Trial {
+ public:
+  Trial(const Universe& universe, const MatchSpec& spec, const Name& name)
+      : universe_(universe), spec_(spec), name_(name), simple_(only_version_and_build(spec)),
+        any_version_(spec.version.is_any()), any_build_(spec.build.is_any()), by_version_(name.versions.size(), -1) {}
+
+  /// Of a candidate or a draft.
+  template <typename Tried>
+  bool accepts(const Tried& tried, std::uint32_t version) {
+    auto& verdict = by_version_[version];
+    if (verdict < 0) verdict = any_version_ || spec_.version.matches(name_.versions[version]);
+    if (verdict == 0) return false;
+    const RecordTable& table = *universe_.tables_[tried.table].records;
+    if (simple_) return any_build_ || spec_.build.matches(table.text(tried.row->build));
+    return universe_.matches(spec_, table.record(tried.position), name_.versions[version], tried.channel);
+  }
+
+ private:
+  const Universe& universe_;
+  const MatchSpec& spec_;
+  const Name& name_;
+  bool simple_, any_version_, any_build_;
+  std::vector<signed char> by_version_;
+};
+
+/// What the request says of one name.
+struct Universe::Demands {
+  bool removed = false, frozen = false;
+  std::uint32_t best_channel = ~std::uint32_t{0};
+  std::vector<Trial> wishes, pins;
+};
 
 Universe::Universe(const SolveRequest& request, Purpose purpose) : request_(request), purpose_(purpose) {
   // The root: a package that needs all wishes.
@@ -69,7 +101,11 @@ Universe::Universe(const SolveRequest& request, Purpose purpose) : request_(requ
   for (const auto& pin : request.pins)
     if (pin.name_matcher || pin.name == "*") wide_pins_.push_back(&pin);
     else pins_[pin.name].push_back(&pin);
-  for (const auto* record : request.installed.records) installed_.emplace(record->name, record);
+  for (const auto* record : request.installed.records) {
+    installed_.emplace(record->name, static_cast<std::uint32_t>(installed_list_.size()));
+    installed_list_.add(*record);
+  }
+  tables_.push_back({&installed_list_, std::vector<SpecId>(installed_list_.text_count(), no_id)});
   update_.insert(request.installed.update.begin(), request.installed.update.end());
   freeze_.insert(request.installed.freeze.begin(), request.installed.freeze.end());
   // A set of views: the closure's names are those of the records.
@@ -85,7 +121,8 @@ Universe::Universe(const SolveRequest& request, Purpose purpose) : request_(requ
   for (const auto* record : request.installed.records)
     if (is_frozen(record->name)) needed.emplace_back(record->name, MatchSpec::from_name(record->name));
   std::sort(needed.begin(), needed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (const auto& [text, spec] : needed) add_dependency(0, intern_spec(spec));
+  for (const auto& [text, spec] : needed) add_dependency(intern_spec(spec));
+  candidates_[0].depends = keep(depends_);
 }
 
 bool Universe::is_frozen(std::string_view name) const {
@@ -95,7 +132,7 @@ bool Universe::is_frozen(std::string_view name) const {
 
 const RepoDataRecord* Universe::installed(std::string_view name) const {
   const auto found = installed_.find(name);
-  return found == installed_.end() || removed_.contains(name) ? nullptr : found->second;
+  return found == installed_.end() || removed_.contains(name) ? nullptr : request_.installed.records[found->second];
 }
 
 std::vector<const MatchSpec*> Universe::pins(std::string_view name) const {
@@ -193,88 +230,96 @@ std::optional<bool> Universe::condition_value(const Condition& condition) const 
 
 bool Universe::matches(const MatchSpec& spec, const RepoDataRecord& record, const Version& version,
                        std::uint32_t channel) const {
-  MatchTarget target;
-  target.name = record.name;
-  target.version = &version;
-  target.build = record.build;
-  target.build_number = record.build_number;
-  target.channel_url = record.channel;
   const auto& channels = request_.candidates->channels();
-  if (channel < channels.size()) target.channel_name = channels[channel];
-  target.subdir = record.subdir;
-  std::string md5, sha256;
-  if (spec.md5 && record.md5) target.md5 = md5 = record.md5->hex();
-  if (spec.sha256 && record.sha256) target.sha256 = sha256 = record.sha256->hex();
-  target.url = record.url;
-  target.fn = record.fn;
-  target.license = record.license;
-  target.license_family = record.license_family;
-  target.features = record.features;
-  target.track_features = &record.track_features;
-  target.flags = &record.flags;
-  target.size = record.size;
-  target.timestamp = record.timestamp;
-  return spec.matches(target);
+  return envtool::matches(spec, record, version, channel < channels.size() ? std::string_view(channels[channel]) : std::string_view());
 }
 
-/// The records of a name with their versions ordered; one of several archives of the same build.
+std::string_view Universe::text(const Draft& draft, RecordTable::Text number) const {
+  return tables_[draft.table].records->text(number);
+}
+
+const RepoDataRecord& Universe::record(const Draft& draft) const {
+  return tables_[draft.table].records->record(draft.position);
+}
+
+/// The records of a name, the installed one last.
 std::vector<Universe::Draft> Universe::draft(const Name& name) {
   std::vector<Draft> drafts;
   const RepoDataRecord* installed_record = installed(name.text);
   std::uint32_t installed_channel = static_cast<std::uint32_t>(request_.candidates->channels().size());
-  for (const auto& entry : request_.candidates->find(name.text)) {
-    if (installed_record != nullptr && same_package(*installed_record, *entry.record)) {
-      installed_channel = std::min(installed_channel, entry.channel);
-      continue;
+  for (const auto& source : request_.candidates->sources(name.text)) {
+    const auto table = static_cast<std::uint32_t>(tables_.size());
+    tables_.push_back({source.table, std::vector<SpecId>(source.table->text_count(), no_id)});
+    drafts.reserve(drafts.size() + source.table->size() + 1);
+    for (std::uint32_t i = 0; i < source.table->size(); ++i) {
+      const RecordTable::Row& row = source.table->row(i);
+      if (installed_record != nullptr && source.table->text(row.version) == installed_record->version &&
+          source.table->text(row.build) == installed_record->build && source.table->text(row.subdir) == installed_record->subdir &&
+          same_package(*installed_record, source.table->record(i))) {
+        installed_channel = std::min(installed_channel, source.channel);
+        continue;
+      }
+      Draft& added = drafts.emplace_back();
+      added.row = &row;
+      added.table = table;
+      added.position = i;
+      added.channel = source.channel;
     }
-    Draft& added = drafts.emplace_back();
-    added.record = entry.record;
-    added.channel = entry.channel;
   }
-  // The same build as .conda and as .tar.bz2: the former.
-  const auto identity = [](const Draft& d) {
-    return std::tie(d.channel, d.record->subdir, d.record->version, d.record->build);
-  };
-  std::sort(drafts.begin(), drafts.end(), [&](const Draft& a, const Draft& b) {
-    const auto left = identity(a), right = identity(b);
-    if (left != right) return left < right;
-    const bool a_old = a.record->fn.ends_with(".tar.bz2"), b_old = b.record->fn.ends_with(".tar.bz2");
-    if (a_old != b_old) return b_old;
-    return std::tie(a.record->fn, a.record->url) < std::tie(b.record->fn, b.record->url);
-  });
-  drafts.erase(std::unique(drafts.begin(), drafts.end(),
-                           [&](const Draft& a, const Draft& b) { return identity(a) == identity(b); }),
-               drafts.end());
+  drop_other_archives(drafts);
   if (installed_record != nullptr) {
     Draft& added = drafts.emplace_back();
-    added.record = installed_record;
+    added.position = installed_.at(name.text);
+    added.row = &installed_list_.row(added.position);
     added.channel = installed_channel;
     added.installed = true;
   }
   return drafts;
 }
 
-Exclusion Universe::exclusion(const Draft& draft, const Name& name, std::uint32_t best_channel) const {
+/// Leaves one of several archives of the same build: `.conda` rather than `.tar.bz2`.
+void Universe::drop_other_archives(std::vector<Draft>& drafts) const {
+  const auto identity = [&](const Draft& d) {
+    return std::tuple(d.channel, text(d, d.row->version), text(d, d.row->build), text(d, d.row->subdir));
+  };
+  const auto by_identity = [&](const Draft& a, const Draft& b) { return identity(a) < identity(b); };
+  // They mostly come in this order.
+  if (!std::is_sorted(drafts.begin(), drafts.end(), by_identity)) std::sort(drafts.begin(), drafts.end(), by_identity);
+  for (std::size_t begin = 0; begin + 1 < drafts.size(); ++begin) {
+    if (identity(drafts[begin]) != identity(drafts[begin + 1])) continue;
+    std::size_t end = begin + 2;
+    while (end < drafts.size() && identity(drafts[begin]) == identity(drafts[end])) ++end;
+    std::sort(drafts.begin() + static_cast<std::ptrdiff_t>(begin), drafts.begin() + static_cast<std::ptrdiff_t>(end),
+              [&](const Draft& a, const Draft& b) {
+                const RepoDataRecord &left = record(a), &right = record(b);
+                const bool a_old = left.fn.ends_with(".tar.bz2"), b_old = right.fn.ends_with(".tar.bz2");
+                if (a_old != b_old) return b_old;
+                return std::tie(left.fn, left.url) < std::tie(right.fn, right.url);
+              });
+    for (std::size_t other = begin + 1; other < end; ++other) drafts[other].row = nullptr;
+    begin = end - 1;
+  }
+  std::erase_if(drafts, [](const Draft& draft) { return draft.row == nullptr; });
+}
+
+Exclusion Universe::exclusion(const Draft& draft, const Name& name, Demands& demands) const {
   if (!draft.valid) return Exclusion::invalid;
   const auto& options = request_.options;
-  if (is_removed(name.text)) return Exclusion::removed;
+  if (demands.removed) return Exclusion::removed;
   if (!draft.installed) {
-    if (is_frozen(name.text)) return Exclusion::frozen;
-    if (options.channel_priority == ChannelPriority::strict && draft.channel > best_channel)
+    if (demands.frozen) return Exclusion::frozen;
+    if (options.channel_priority == ChannelPriority::strict && draft.channel > demands.best_channel)
       return Exclusion::channel_priority;
     if (const std::uint64_t limit = options.date_limit(name.text, draft.channel);
-        limit != 0 && effective_timestamp(*draft.record) > limit)
+        limit != 0 && draft.row->release_time > limit)
       return Exclusion::too_new;
   }
-  const auto& version = name.versions[draft.version];
-  if (const auto wish = wishes_.find(name.text); wish != wishes_.end()) {
-    // For an explanation the wishes are the root's demands.
-    if (purpose_ == Purpose::solve)
-      for (const auto* spec : wish->second)
-        if (!matches(*spec, *draft.record, version, draft.channel)) return Exclusion::request;
-  }
-  for (const auto* pin : pins(name.text))
-    if (!matches(*pin, *draft.record, version, draft.channel)) return Exclusion::pin;
+  // For an explanation the wishes are the root's demands.
+  if (purpose_ == Purpose::solve)
+    for (Trial& wish : demands.wishes)
+      if (!wish.accepts(draft, draft.version)) return Exclusion::request;
+  for (Trial& pin : demands.pins)
+    if (!pin.accepts(draft, draft.version)) return Exclusion::pin;
   return Exclusion::none;
 }
 
@@ -285,50 +330,67 @@ void Universe::load(NameId id) {
   else load_package(id);
 }
 
+/// Orders the distinct versions once; everything after compares positions.
+void Universe::order_versions(std::vector<Draft>& drafts, Name& name) const {
+  std::vector<std::pair<Version, std::uint32_t>> versions;  // and their numbers
+  std::unordered_map<std::string_view, std::uint32_t> seen;
+  std::string_view last_text;
+  std::uint32_t last = no_id;
+  for (Draft& draft : drafts) {
+    const std::string_view version = text(draft, draft.row->version);
+    if (version != last_text || &draft == drafts.data()) {
+      const auto [found, added] = seen.emplace(version, static_cast<std::uint32_t>(versions.size()));
+      if (added) {
+        try {
+          versions.emplace_back(Version::parse(version), found->second);
+        } catch (const Error&) {
+          found->second = no_id;
+        }
+      }
+      last_text = version;
+      last = found->second;
+    }
+    draft.valid = last != no_id;
+    draft.version = last;
+  }
+  std::sort(versions.begin(), versions.end(), [](const auto& a, const auto& b) {
+    const auto order = b.first <=> a.first;
+    return order != 0 ? order < 0 : a.first.str() < b.first.str();
+  });
+  std::vector<std::uint32_t> ranks(versions.size());
+  name.versions.reserve(versions.size());
+  for (auto& [version, number] : versions) {
+    // `1.0` and `1.0.0` are one version (CEP 33).
+    if (name.versions.empty() || !(name.versions.back() == version)) name.versions.push_back(std::move(version));
+    ranks[number] = static_cast<std::uint32_t>(name.versions.size() - 1);
+  }
+  for (Draft& draft : drafts)
+    if (draft.valid) draft.version = ranks[draft.version];
+}
+
 void Universe::load_package(NameId id) {
   Name& name = names_[id];
   name.first = static_cast<CandidateId>(candidates_.size());
   std::vector<Draft> drafts = draft(name);
+  order_versions(drafts, name);
 
-  // Order the distinct versions once; everything after compares positions.
-  std::vector<std::pair<Version, std::vector<std::size_t>>> versions;
-  std::unordered_map<std::string_view, std::size_t> seen;
-  for (std::size_t i = 0; i < drafts.size(); ++i) {
-    const auto [found, added] = seen.emplace(drafts[i].record->version, versions.size());
-    if (added) {
-      try {
-        versions.emplace_back(Version::parse(drafts[i].record->version), std::vector<std::size_t>{});
-      } catch (const Error&) {
-        found->second = no_id;
-      }
+  Demands demands;
+  demands.removed = is_removed(name.text);
+  demands.frozen = is_frozen(name.text);
+  for (const auto* pin : pins(name.text)) demands.pins.emplace_back(*this, *pin, name);
+  // `channel::name` asks for that channel, so only it competes.
+  std::vector<Trial> asking;
+  if (const auto wish = wishes_.find(name.text); wish != wishes_.end())
+    for (const auto* spec : wish->second) {
+      demands.wishes.emplace_back(*this, *spec, name);
+      if (!spec->channel.empty()) asking.emplace_back(*this, *spec, name);
     }
-    if (found->second == no_id) {
-      drafts[i].valid = false;
-      continue;
-    }
-    versions[found->second].second.push_back(i);
-  }
-  std::sort(versions.begin(), versions.end(), [](const auto& a, const auto& b) { return b.first < a.first; });
-  for (auto& [version, members] : versions) {
-    // `1.0` and `1.0.0` are one version (CEP 33).
-    if (name.versions.empty() || !(name.versions.back() == version)) name.versions.push_back(std::move(version));
-    for (const std::size_t member : members)
-      drafts[member].version = static_cast<std::uint32_t>(name.versions.size() - 1);
-  }
-
-  std::uint32_t best_channel = ~std::uint32_t{0};
-  const auto wish = wishes_.find(name.text);
   for (const Draft& draft : drafts) {
     if (draft.installed || !draft.valid) continue;
-    // `channel::name` asks for that channel, so only it competes.
-    bool asked = true;
-    if (wish != wishes_.end())
-      for (const auto* spec : wish->second)
-        if (!spec->channel.empty() && !matches(*spec, *draft.record, name.versions[draft.version], draft.channel))
-          asked = false;
-    if (asked) best_channel = std::min(best_channel, draft.channel);
+    const bool asked = std::all_of(asking.begin(), asking.end(), [&](Trial& wish) { return wish.accepts(draft, draft.version); });
+    if (asked) demands.best_channel = std::min(demands.best_channel, draft.channel);
   }
-  for (Draft& draft : drafts) draft.exclusion = exclusion(draft, name, best_channel);
+  for (Draft& draft : drafts) draft.exclusion = exclusion(draft, name, demands);
   std::erase_if(drafts, [&](const Draft& draft) {
     return draft.exclusion != Exclusion::none && (purpose_ == Purpose::solve || !draft.valid);
   });
@@ -336,16 +398,20 @@ void Universe::load_package(NameId id) {
   const bool by_channel = request_.options.channel_priority != ChannelPriority::disabled;
   const bool keep_installed = !is_update(name.text);
   const auto key = [&](const Draft& d) {
-    const auto& record = *d.record;
-    return std::make_tuple(!(d.installed && keep_installed), by_channel ? d.channel : 0U,
-                           !record.track_features.empty(), d.version, by_channel ? 0U : d.channel,
-                           ~record.build_number, !d.installed, record.noarch != NoarchType::none,
-                           ~record.timestamp, std::cref(record.build), std::cref(record.url));
+    const auto& row = *d.row;
+    return std::tuple(!(d.installed && keep_installed), by_channel ? d.channel : 0U, row.has_track_features, d.version,
+                      by_channel ? 0U : d.channel, ~row.build_number, !d.installed, row.noarch != NoarchType::none,
+                      ~row.timestamp, text(d, row.build));
   };
-  std::sort(drafts.begin(), drafts.end(), [&](const Draft& a, const Draft& b) { return key(a) < key(b); });
+  std::sort(drafts.begin(), drafts.end(), [&](const Draft& a, const Draft& b) {
+    const auto left = key(a), right = key(b);
+    return left != right ? left < right : record(a).url < record(b).url;
+  });
   for (const Draft& draft : drafts) {
     Candidate& added = candidates_.emplace_back();
-    added.record = draft.record;
+    added.row = draft.row;
+    added.table = draft.table;
+    added.position = draft.position;
     added.name = id;
     added.channel = draft.channel;
     added.version_rank = draft.version;
@@ -372,8 +438,9 @@ void Universe::load_group(NameId id) {
   }
 }
 
-void Universe::add_dependency(CandidateId candidate, SpecId id) {
-  candidates_[candidate].depends.push_back(id);
+/// Adds to the specs of the candidate that is looked at.
+void Universe::add_dependency(SpecId id) {
+  depends_.push_back(id);
   for (const NameId group : specs_[id].extras) {
     // The group's pseudo package, any candidate of it: which one is tied to the package chosen.
     const SpecId any = static_cast<SpecId>(specs_.size());
@@ -385,30 +452,55 @@ void Universe::add_dependency(CandidateId candidate, SpecId id) {
       resolve_atoms(*created.condition);
     }
     names_[group].specs.push_back(any);
-    candidates_[candidate].depends.push_back(any);
+    depends_.push_back(any);
   }
+}
+
+/// A copy that stays where it is.
+std::span<const SpecId> Universe::keep(const std::vector<SpecId>& specs) {
+  constexpr std::size_t piece = 8192;
+  if (specs.empty()) return {};
+  if (spec_lists_.empty() || spec_lists_.back().capacity() - spec_lists_.back().size() < specs.size())
+    spec_lists_.emplace_back().reserve(std::max(piece, specs.size()));
+  auto& target = spec_lists_.back();
+  target.insert(target.end(), specs.begin(), specs.end());
+  return std::span<const SpecId>(target).last(specs.size());
+}
+
+/// The spec that a text of a table is: looked up once.
+SpecId Universe::spec_of(std::uint32_t table, RecordTable::Text text) {
+  SpecId& known = tables_[table].specs[text];
+  if (known == no_id) known = intern_spec(tables_[table].records->text(text));
+  return known;
 }
 
 bool Universe::expand(CandidateId id) {
   Candidate& candidate = candidates_[id];
   if (candidate.expanded) return true;
   candidate.expanded = true;
-  const auto add_all = [&](const std::vector<std::string>& texts) {
-    for (const auto& text : texts) {
-      const SpecId spec_id = intern_spec(text);
-      const Spec& spec = specs_[spec_id];
-      if (!spec.valid) return false;
-      if (spec.condition) {
-        const auto value = condition_value(*spec.condition);
-        if (value && !*value) continue;
-      }
-      if (is_virtual(spec.match.name)) {
-        const bool offered = virtual_matches(spec.match);
-        if (offered) continue;
-        if (purpose_ == Purpose::solve && !spec.condition) return false;
-      }
-      add_dependency(id, spec_id);
+  depends_.clear();
+  constrains_.clear();
+  const bool possible = collect_specs(id);
+  candidate.depends = keep(depends_);
+  candidate.constrains = keep(constrains_);
+  return possible;
+}
+
+bool Universe::collect_specs(CandidateId id) {
+  const Candidate& candidate = candidates_[id];
+  const auto add = [&](SpecId spec_id) {
+    const Spec& spec = specs_[spec_id];
+    if (!spec.valid) return false;
+    if (spec.condition) {
+      const auto value = condition_value(*spec.condition);
+      if (value && !*value) return true;
     }
+    if (is_virtual(spec.match.name)) {
+      const bool offered = virtual_matches(spec.match);
+      if (offered) return true;
+      if (purpose_ == Purpose::solve && !spec.condition) return false;
+    }
+    add_dependency(spec_id);
     return true;
   };
   const Name& name = names_[candidate.name];
@@ -422,22 +514,26 @@ bool Universe::expand(CandidateId id) {
     created.matching.set(local(id));
     created.matched = true;
     names_[name.base].specs.push_back(exact);
-    candidate.depends.push_back(exact);
-    for (const auto& [group, texts] : candidates_[base].record->extra_depends)
-      if (group == name.group && !add_all(texts)) return false;
+    depends_.push_back(exact);
+    for (const auto& [group, texts] : record(base).extra_depends)
+      if (group == name.group)
+        for (const std::string& text : texts)
+          if (!add(intern_spec(text))) return false;
     return true;
   }
   if (request_.options.dependencies == DependencyMode::none) return true;
-  if (!add_all(candidate.record->depends)) return false;
-  for (const auto& text : candidate.record->constrains) {
-    const SpecId spec_id = intern_spec(text);
+  const RecordTable& table = *tables_[candidate.table].records;
+  for (const auto text : table.depends(*candidate.row))
+    if (!add(spec_of(candidate.table, text))) return false;
+  for (const auto text : table.constrains(*candidate.row)) {
+    const SpecId spec_id = spec_of(candidate.table, text);
     const Spec& spec = specs_[spec_id];
     if (!spec.valid) return false;
     if (is_virtual(spec.match.name)) {
       if (virtual_package(spec.match.name) == nullptr || virtual_matches(spec.match)) continue;
       if (purpose_ == Purpose::solve) return false;
       // A demand on what is there but does not fit tells the same as a dependency on it.
-      candidate.depends.push_back(spec_id);
+      depends_.push_back(spec_id);
       continue;
     }
     if (spec.name == candidate.name && !spec.condition && !matching(spec_id).test(local(id))) {
@@ -445,7 +541,7 @@ bool Universe::expand(CandidateId id) {
       if (candidate.installed) continue;
       if (purpose_ == Purpose::solve) return false;
     }
-    candidate.constrains.push_back(spec_id);
+    constrains_.push_back(spec_id);
   }
   return true;
 }
@@ -465,19 +561,10 @@ void Universe::match(Spec& spec) {
     spec.matching = Bits(name.count, true);
     return;
   }
-  const bool simple = only_version_and_build(spec.match);
-  const bool any_version = spec.match.version.is_any();
-  const bool any_build = spec.match.build.is_any();
-  std::vector<signed char> by_version(name.versions.size(), -1);
+  Trial trial(*this, spec.match, name);
   for (std::uint32_t i = 0; i < name.count; ++i) {
     const Candidate& candidate = candidates_[name.first + i];
-    auto& verdict = by_version[candidate.version_rank];
-    if (verdict < 0) verdict = any_version || spec.match.version.matches(name.versions[candidate.version_rank]);
-    if (verdict == 0) continue;
-    const bool matched = simple ? any_build || spec.match.build.matches(candidate.record->build)
-                                : matches(spec.match, *candidate.record, name.versions[candidate.version_rank],
-                                          candidate.channel);
-    if (matched) spec.matching.set(i);
+    if (trial.accepts(candidate, candidate.version_rank)) spec.matching.set(i);
   }
 }
 

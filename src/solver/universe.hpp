@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -41,8 +42,10 @@ struct Spec {
 
 /// One package that could be chosen.
 struct Candidate {
-  /// Null for the root and for the pseudo candidates of groups.
-  const RepoDataRecord* record = nullptr;
+  /// Null for the root and for the pseudo candidates of groups; see `Universe::record`.
+  const RecordTable::Row* row = nullptr;
+  std::uint32_t table = 0;
+  std::uint32_t position = 0;  ///< in its table
   NameId name = no_id;
   std::uint32_t channel = 0;
   /// Position of its version among the versions of the name, 0 is the highest.
@@ -52,8 +55,8 @@ struct Candidate {
   /// Not `none` only in a universe that serves an explanation.
   Exclusion exclusion = Exclusion::none;
   /// Specs that must hold when it is installed; unconditional ones first to last as in the record.
-  std::vector<SpecId> depends;
-  std::vector<SpecId> constrains;
+  std::span<const SpecId> depends;
+  std::span<const SpecId> constrains;
 };
 
 /// One name and its candidates, the statically best first.
@@ -108,6 +111,13 @@ class Universe {
   std::size_t candidate_count() const { return candidates_.size(); }
   std::size_t spec_count() const { return specs_.size(); }
   std::uint32_t local(CandidateId id) const { return id - names_[candidates_[id].name].first; }
+  /// The record of a candidate that has a row.
+  const RepoDataRecord& record(CandidateId id) const {
+    return tables_[candidates_[id].table].records->record(candidates_[id].position);
+  }
+  std::string_view build(const Candidate& candidate) const {
+    return tables_[candidate.table].records->text(candidate.row->build);
+  }
   const Version& version(CandidateId id) const {
     return names_[candidates_[id].name].versions[candidates_[id].version_rank];
   }
@@ -133,12 +143,26 @@ class Universe {
   std::vector<const MatchSpec*> pins(std::string_view name) const;
 
  private:
+  /// A table in use, with the specs that its texts are.
+  struct Table {
+    const RecordTable* records;
+    std::vector<SpecId> specs;
+  };
   struct Draft;
+  struct Demands;
+  class Trial;
   void load_package(NameId id);
   void load_group(NameId id);
   std::vector<Draft> draft(const Name& name);
-  Exclusion exclusion(const Draft& draft, const Name& name, std::uint32_t best_channel) const;
-  void add_dependency(CandidateId candidate, SpecId spec);
+  void order_versions(std::vector<Draft>& drafts, Name& name) const;
+  void drop_other_archives(std::vector<Draft>& drafts) const;
+  Exclusion exclusion(const Draft& draft, const Name& name, Demands& demands) const;
+  std::string_view text(const Draft& draft, RecordTable::Text number) const;
+  const RepoDataRecord& record(const Draft& draft) const;
+  SpecId spec_of(std::uint32_t table, RecordTable::Text text);
+  bool collect_specs(CandidateId candidate);
+  void add_dependency(SpecId spec);
+  std::span<const SpecId> keep(const std::vector<SpecId>& specs);
   void resolve_atoms(Condition& condition);
   void match(Spec& spec);
 
@@ -147,6 +171,11 @@ class Universe {
   std::deque<Name> names_;
   std::deque<Spec> specs_;
   std::deque<Candidate> candidates_;
+  std::vector<Table> tables_;  ///< the first one is that of the installed records
+  RecordList installed_list_;
+  /// What candidates' lists of specs are kept in.
+  std::deque<std::vector<SpecId>> spec_lists_;
+  std::vector<SpecId> depends_, constrains_;  ///< of the candidate that is looked at
   std::unordered_map<std::string_view, NameId> name_ids_;
   std::unordered_map<std::string_view, SpecId> spec_ids_;
   std::deque<std::string> own_texts_;
@@ -159,7 +188,7 @@ class Universe {
   std::unordered_map<std::string_view, std::vector<const MatchSpec*>> wishes_, pins_;
   /// Pins on names that match a pattern.
   std::vector<const MatchSpec*> wide_pins_;
-  std::unordered_map<std::string_view, const RepoDataRecord*> installed_;
+  std::unordered_map<std::string_view, std::uint32_t> installed_;  ///< positions in the request's list
   std::unordered_set<std::string_view> removed_, update_, freeze_;
 };
 

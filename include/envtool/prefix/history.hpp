@@ -55,5 +55,7 @@ std::string render(const HistoryEntry& entry);
 
 /// `channel/subdir::name-version-build`; channels of the public server by their short name.
 std::string history_line(const RepoDataRecord& record);
+/// `name-version-build` of such a line, also where it ends in an archive's extension.
+std::string_view dist_of_history_line(std::string_view line);
 
 }  // namespace envtool
