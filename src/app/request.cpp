@@ -85,9 +85,10 @@ void take_file(const std::string& name, const RequestOptions& options, const Env
   const std::string path = absolute_path(name.starts_with("file://") ? Url::parse(name).to_path() : name, environment);
   const std::string text = [&] {
     const AbandonableWork reading;
-    return read_file(path, file_limit);
+    return read_named_file(path, file_limit);
   }();
-  request.sources.push_back(path);
+  // What came through a pipe cannot be looked at again.
+  if (is_regular_file(path)) request.sources.push_back(path);
   switch (detect_file_kind(path, text)) {
     case FileKind::environment_yml:
       take_environment_file(text, name, folder_of(path), request, collected);

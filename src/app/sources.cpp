@@ -62,7 +62,7 @@ std::pair<std::string, std::string> split_profile_name(const std::string& text) 
 HostFacts stated_facts(const std::string& file, const Platform& platform, const AssumedVersions& assumed) {
   const auto [path, name] = split_profile_name(file);
   const AbandonableWork reading;
-  const auto profiles = parse_machine_profiles(read_file(path, profile_limit), path);
+  const auto profiles = parse_machine_profiles(read_named_file(path, profile_limit), path);
   std::vector<StatedPackage> packages;
   for (const MachineProfile::Entry& entry : select_machine_profile(profiles, name, platform.str(), path).packages)
     packages.push_back({entry.name, entry.value, entry.where});

@@ -17,7 +17,9 @@ constexpr std::uint64_t configuration_limit = 1 << 20;
 void read_layers(const ConfigurationCandidate& candidate, std::vector<SettingsLayer>& layers) {
   if (!candidate.path.ends_with('/')) {
     if (is_directory(candidate.path)) return;
-    if (const auto text = read_file_if_exists(candidate.path, configuration_limit))
+    if (candidate.is_named && exists(candidate.path))
+      layers.push_back(parse_condarc(read_named_file(candidate.path, configuration_limit), candidate.path, candidate.trust));
+    else if (const auto text = read_file_if_exists(candidate.path, configuration_limit))
       layers.push_back(parse_condarc(*text, candidate.path, candidate.trust));
     return;
   }
@@ -38,7 +40,7 @@ Settings load_settings(const CommandContext& context, const ChannelOptions& chan
     const AbandonableWork reading;
     if (!context.global.rc_files.empty())
       for (const std::string& path : context.global.rc_files)
-        layers.push_back(parse_condarc(read_file(absolute_path(path, environment), configuration_limit), path));
+        layers.push_back(parse_condarc(read_named_file(absolute_path(path, environment), configuration_limit), path));
     else
       for (const auto& candidate : configuration_candidates(environment.all(), environment.home, root, prefix))
         read_layers(candidate, layers);

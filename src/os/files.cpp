@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,10 +62,29 @@ class NewFile {
   bool created_ = false;
 };
 
+/// What is no file, in words.
+std::string_view kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "it is a folder";
+  if (S_ISFIFO(mode)) return "it is a pipe";
+  if (S_ISSOCK(mode)) return "it is a socket";
+  return "it is a device";
+}
+
+Error not_a_file(const std::string& path, mode_t mode) {
+  return Error("this is not a regular file", ErrorKind::invalid_input).at(path).because(std::string(kind_of(mode)));
+}
+
+/// `/dev/null` in the place of a file is a usual way to say that there is nothing in it.
+bool is_null_device(const struct stat& status) { return S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3); }
+
+/// Which kinds of files may be read.
+enum class Readable { regular, also_streams };
+
 /// Content of an open file; false with errno. A file that grows beyond the limit throws.
-bool read_all(int fd, std::string& content, std::uint64_t limit, const std::string& path) {
+bool read_all(int fd, std::string& content, std::uint64_t limit, const std::string& path, Readable kinds) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return false;
+  if (kinds == Readable::regular && !S_ISREG(status.st_mode) && !is_null_device(status)) throw not_a_file(path, status.st_mode);
   const auto refuse_large = [&] {
     throw Error("the file is too large to be read", ErrorKind::invalid_input)
         .at(path)
@@ -168,19 +188,36 @@ void FileDescriptor::reset() {
   errno = error_number;
 }
 
-std::optional<std::string> read_file_if_exists(const std::string& path, std::uint64_t limit) {
-  const FileDescriptor fd(retry_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
+namespace {
+std::optional<std::string> read_any(const std::string& path, std::uint64_t limit, Readable kinds) {
+  // A pipe without a writer must not keep us from finding out that it is one.
+  const int flags = O_RDONLY | O_CLOEXEC | (kinds == Readable::regular ? O_NONBLOCK | O_NOCTTY : 0);
+  const FileDescriptor fd(retry_interrupted([&] { return ::open(path.c_str(), flags); }));
   if (!fd) {
-    if (is_missing(errno)) return std::nullopt;
-    throw_errno("cannot open a file", path, errno);
+    const int error_number = errno;
+    if (is_missing(error_number)) return std::nullopt;
+    struct stat status{};
+    if (error_number == ENXIO && ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) throw not_a_file(path, status.st_mode);
+    throw_errno("cannot open a file", path, error_number);
   }
   std::string content;
-  if (!read_all(fd.get(), content, limit, path)) throw_errno("cannot read a file", path, errno);
+  if (!read_all(fd.get(), content, limit, path, kinds)) throw_errno("cannot read a file", path, errno);
   return content;
+}
+}  // namespace
+
+std::optional<std::string> read_file_if_exists(const std::string& path, std::uint64_t limit) {
+  return read_any(path, limit, Readable::regular);
 }
 
 std::string read_file(const std::string& path, std::uint64_t limit) {
-  std::optional<std::string> content = read_file_if_exists(path, limit);
+  std::optional<std::string> content = read_any(path, limit, Readable::regular);
+  if (!content) throw_errno("cannot open a file", path, ENOENT);
+  return std::move(*content);
+}
+
+std::string read_named_file(const std::string& path, std::uint64_t limit) {
+  std::optional<std::string> content = read_any(path, limit, Readable::also_streams);
   if (!content) throw_errno("cannot open a file", path, ENOENT);
   return std::move(*content);
 }
@@ -198,6 +235,11 @@ bool exists_no_follow(const std::string& path) {
 bool is_directory(const std::string& path) {
   struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool is_regular_file(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
 void write_atomically(const std::string& path, std::string_view content, mode_t mode, Durability durability) {

@@ -14,6 +14,8 @@
 namespace envtool {
 
 namespace {
+constexpr std::uint64_t list_limit = 16U << 20U;
+
 std::string without_trailing_slash(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return path;
@@ -58,7 +60,7 @@ bool change_list(const std::string& file, Change change) {
     const FileLock lock = FileLock::acquire(file + ".lock", FileLock::Mode::exclusive, options);
     remove_abandoned(file.substr(0, file.rfind('/')));
     remove_stale_temporaries(file.substr(0, file.rfind('/')));
-    const std::string text = read_file_if_exists(file).value_or("");
+    const std::string text = read_file_if_exists(file, list_limit).value_or("");
     const std::optional<std::string> changed = change(text);
     if (changed) write_atomically(file, *changed);
     return changed.has_value();
@@ -75,7 +77,7 @@ std::vector<std::string> EnvironmentRegistry::list() const {
   std::vector<std::string> paths;
   std::optional<std::string> text;
   try {
-    text = read_file_if_exists(file_);
+    text = read_file_if_exists(file_, list_limit);
   } catch (const Error&) {
     return paths;
   }

@@ -9,7 +9,7 @@ namespace envtool {
 
 namespace {
 /// A record of a package with 100,000 files has some 40 MB.
-constexpr std::uint64_t record_limit = std::uint64_t{1} << 30U;
+constexpr std::uint64_t record_limit = std::uint64_t{256} << 20U;
 }  // namespace
 
 std::vector<std::string> record_file_names(const Prefix& prefix) {

@@ -40,7 +40,7 @@ std::vector<ConfigurationCandidate> configuration_candidates(const std::map<std:
   if (!prefix.empty() && prefix != root_prefix) add_folder(prefix, SettingsTrust::project);
   for (const char* name : {"CONDARC", "MAMBARC"})
     if (std::string path = value_of(variables, name); !path.empty())
-      candidates.push_back({path, SettingsTrust::user});
+      candidates.push_back({path, SettingsTrust::user, true});
   return candidates;
 }
 

@@ -28,15 +28,18 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-/// The whole file, a pipe too. Throws `Error` with the path, and `Error` (invalid_input) for more
-/// than `limit` bytes.
+/// The whole regular file. What stands in its place (a pipe, a socket, a device but `/dev/null`, a folder) is never
+/// waited for: `Error` (invalid_input), as for more than `limit` bytes. Throws `Error` with the path for all else.
 std::string read_file(const std::string& path, std::uint64_t limit = std::uint64_t{4} << 30);
-/// The whole file, or nothing when it does not exist (ENOENT, ENOTDIR).
+/// The same, or nothing when the file does not exist (ENOENT, ENOTDIR).
 std::optional<std::string> read_file_if_exists(const std::string& path,
                                                std::uint64_t limit = std::uint64_t{4} << 30);
+/// What the user named: pipes and devices (`/dev/stdin`, `<(command)`), too, for which this waits.
+std::string read_named_file(const std::string& path, std::uint64_t limit);
 bool exists(const std::string& path);  ///< follows symlinks; false also where it cannot be told
 bool exists_no_follow(const std::string& path);
 bool is_directory(const std::string& path);
+bool is_regular_file(const std::string& path);
 
 enum class Durability { none, full };
 /// Writes a temporary file next to `path`, syncs it when `full`, renames it over: readers see the

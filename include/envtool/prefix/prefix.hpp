@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,6 +34,9 @@ class Prefix {
  private:
   std::string path_;
 };
+
+/// Bytes of the largest history that is read: that of thousands of large changes.
+inline constexpr std::uint64_t history_limit = std::uint64_t{64} << 20U;
 
 /// True when `conda-meta/history` is there (CEP 32).
 bool is_environment(const Prefix& prefix);

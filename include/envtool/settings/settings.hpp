@@ -151,6 +151,8 @@ std::string root_prefix_from_variables(const std::map<std::string, std::string>&
 struct ConfigurationCandidate {
   std::string path;
   SettingsTrust trust = SettingsTrust::user;
+  /// The user named this very file, which may be a pipe then.
+  bool is_named = false;
 };
 std::vector<ConfigurationCandidate> configuration_candidates(const std::map<std::string, std::string>& variables,
                                                              const std::string& home, const std::string& root_prefix,

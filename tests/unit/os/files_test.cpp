@@ -83,7 +83,25 @@ TEST_CASE("reading files") {
   CHECK(kind_of_failure([&] { read_file(path, 999999); }) == ErrorKind::invalid_input);
   CHECK_THROWS_AS(read_file(folder.path()), Error);
   CHECK_FALSE(read_file("/proc/self/status").empty());  // says size 0
+  CHECK(kind_of_failure([] { read_named_file("/dev/zero", 100000); }) == ErrorKind::invalid_input);
   CHECK(kind_of_failure([] { read_file("/dev/zero", 100000); }) == ErrorKind::invalid_input);
+  CHECK(read_file("/dev/null").empty());
+}
+
+TEST_CASE("a pipe in the place of a file is not waited for") {
+  const auto folder = scratch();
+  const std::string path = folder.path() + "/pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  CHECK(kind_of_failure([&] { read_file(path); }) == ErrorKind::invalid_input);
+  CHECK(kind_of_failure([&] { read_file_if_exists(path); }) == ErrorKind::invalid_input);
+  CHECK_FALSE(is_regular_file(path));
+  std::thread writer([&] {
+    std::FILE* file = std::fopen(path.c_str(), "w");
+    std::fputs("text", file);
+    std::fclose(file);
+  });
+  CHECK(read_named_file(path, 100) == "text");
+  writer.join();
 }
 
 TEST_CASE("what exists") {
