@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <memory>
 
+#include "check_final_tree.hpp"
 #include "compile_python.hpp"
 #include "leftovers.hpp"
 #include "envtool/base/error.hpp"
+#include "final_tree.hpp"
 #include "parallel.hpp"
 #include "system_call.hpp"
 
@@ -48,6 +50,8 @@ Journal ChangeBuilder::build() {
   look_at_targets();
   compile();
   look_at_removals();
+  for (const auto& [path, removed] : check_final_tree({prefix_, root_, plan_, places_, byte_code_, removals_, needed_folders()}))
+    replace_behind_link(path, removed);
   settle_old_files();
   stage_metadata();
   Journal journal;
@@ -225,6 +229,40 @@ void ChangeBuilder::look_at_targets() {
   }
 }
 
+/// Where a path is now, symlinks on the way resolved; the path itself where that is nowhere.
+std::string ChangeBuilder::present_place(const std::string& path) {
+  const std::string_view folder = parent_of(path);
+  if (folder.empty()) return path;
+  const FinalTree::Way& way = present_tree_.folder(std::string(folder));
+  if (way.end != FinalTree::Way::End::folder) return path;
+  return (way.path.empty() ? "" : way.path + "/") + path.substr(folder.size() + 1);
+}
+
+/// True when a file that goes lies behind a symlink, at a place that gets a new file under its own name: that
+/// replaces it.
+bool ChangeBuilder::is_replaced_behind_link(const OwnedPath& owned) {
+  const std::string place = present_place(owned.path);
+  if (place == owned.path) return false;
+  const auto step = std::find_if(places_.begin(), places_.end(), [&](const Step& other) { return other.path == place; });
+  if (step == places_.end()) return false;
+  step->old = Step::Old::discard;
+  questions_.push_back({&*step, &owned, std::nullopt});
+  return true;
+}
+
+/// The other way round: a new file behind a symlink takes the place of one that goes.
+void ChangeBuilder::replace_behind_link(const std::string& path, const std::string& removed) {
+  const auto is_at = [](const std::string& wanted) { return [&wanted](const Step& step) { return step.path == wanted; }; };
+  const auto place = std::find_if(places_.begin(), places_.end(), is_at(path));
+  const auto removal = std::find_if(removals_.begin(), removals_.end(), is_at(removed));
+  if (place == places_.end() || removal == removals_.end()) return;
+  place->before = removal->before;
+  place->old = Step::Old::discard;
+  replaced_behind_links_.insert(removed);
+  const auto owned = std::find_if(plan_.removals.begin(), plan_.removals.end(), [&](const OwnedPath& other) { return other.path == removed; });
+  if (owned != plan_.removals.end()) questions_.push_back({&*place, &*owned, std::nullopt, removed});
+}
+
 void ChangeBuilder::look_at_removals() {
   std::map<std::string, std::set<std::string>, std::less<>> modules;
   for (const OwnedPath& owned : plan_.removals) {
@@ -245,7 +283,7 @@ void ChangeBuilder::look_at_removals() {
       reporter_.on_warning("`" + owned.path + "` of `" + owned.owner + "` lies behind a symlink out of the environment; it is left alone");
       continue;
     }
-    if (!step.before) continue;
+    if (!step.before || is_replaced_behind_link(owned)) continue;
     step.slot = slots_++;
     if (is_byte_code(owned.path) || owned.entry.path_type == PathType::pyc_file) step.old = Step::Old::drop_always;
     removals_.push_back(std::move(step));
@@ -339,7 +377,7 @@ void ChangeBuilder::settle_old_files() {
   std::vector<std::unique_ptr<PrefixRoot>> roots(threads);
   parallel_for(to_read.size(), threads, stop_, [&](std::size_t i, unsigned worker) {
     if (!roots[worker]) roots[worker] = std::make_unique<PrefixRoot>(prefix_.path());
-    digests[to_read[i]] = roots[worker]->file_digest(questions_[to_read[i]].step->path);
+    digests[to_read[i]] = roots[worker]->file_digest(questions_[to_read[i]].present_path());
   });
   for (std::size_t i = 0; i < questions_.size(); ++i) {
     Question& question = questions_[i];
@@ -353,7 +391,7 @@ void ChangeBuilder::settle_old_files() {
 }
 
 void ChangeBuilder::stage_metadata() {
-  const std::string old_history = read_file_if_exists(prefix_.history_file()).value_or("");
+  const std::string old_history = read_file_if_exists(prefix_.history_file(), history_limit).value_or("");
   std::vector<MetadataFile> files = metadata_files(plan_, change_, staged_, compiled_, regained_, RevisionStore::load(prefix_),
                                                    old_history, read_generation(prefix_) + 1);
   // The generation stays the last.
@@ -386,9 +424,8 @@ void ChangeBuilder::remove_metadata(const std::string& path) {
   removed_records_.push_back(std::move(step));
 }
 
-/// The order of the steps. What stands in the way goes first, everything else that goes comes after
-/// the new files, so that as little as possible is missing in between.
-void ChangeBuilder::arrange(Journal& journal) {
+/// Folders that have to be there, but for those behind another package's symlink.
+std::set<std::string, std::less<>> ChangeBuilder::needed_folders() const {
   std::set<std::string, std::less<>> folders(plan_.directories.begin(), plan_.directories.end());
   for (const std::string& folder : plan_.directories)
     for (std::string_view above = parent_of(folder); !above.empty(); above = parent_of(above)) folders.emplace(above);
@@ -401,6 +438,16 @@ void ChangeBuilder::arrange(Journal& journal) {
       for (std::string_view above = parent_of(step.path); !above.empty(); above = parent_of(above))
         if (!folders.emplace(above).second) break;
     }
+  return folders;
+}
+
+/// The order of the steps. What stands in the way goes first, everything else that goes comes after
+/// the new files, so that as little as possible is missing in between.
+void ChangeBuilder::arrange(Journal& journal) {
+  const std::set<std::string, std::less<>> folders = needed_folders();
+  std::set<std::string_view> below_links;
+  for (const FileAction& action : plan_.files)
+    if (action.through_link) below_links.insert(action.target);
 
   const auto is_in_the_way = [&](const std::string& path) {
     if (folders.contains(path)) return true;
@@ -414,10 +461,20 @@ void ChangeBuilder::arrange(Journal& journal) {
     for (std::string_view above = parent_of(path); !above.empty(); above = parent_of(above))
       if (above != "conda-meta" && !above.starts_with("conda-meta/") && !late_folders.emplace(above).second) break;
   };
+  // Files behind symlinks go while these are there.
+  std::vector<Step> removals;
   for (Step& step : removals_) {
     note_folders(step.path);
-    (is_in_the_way(step.path) ? journal.steps : late).push_back(std::move(step));
+    if (replaced_behind_links_.contains(step.path)) continue;
+    const std::string place = present_place(step.path);
+    if (place == step.path) {
+      removals.push_back(std::move(step));
+      continue;
+    }
+    note_folders(place);
+    journal.steps.push_back(std::move(step));
   }
+  for (Step& step : removals) (is_in_the_way(step.path) ? journal.steps : late).push_back(std::move(step));
   for (const OwnedPath& owned : plan_.removals)
     if (owned.entry.path_type == PathType::directory) {
       note_folders(owned.path);

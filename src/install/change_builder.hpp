@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "envtool/install/installer.hpp"
+#include "final_tree.hpp"
 #include "journal.hpp"
 #include "metadata.hpp"
 #include "prefix_root.hpp"
@@ -38,6 +39,10 @@ class ChangeBuilder {
   bool is_below_going(std::string_view path) const;
   void look_at_targets();
   void look_at_removals();
+  std::string present_place(const std::string& path);
+  bool is_replaced_behind_link(const OwnedPath& owned);
+  void replace_behind_link(const std::string& path, const std::string& removed);
+  std::set<std::string, std::less<>> needed_folders() const;
   void add_byte_code(const std::string& folder, const std::set<std::string>& stems);
   void settle_old_files();
   bool is_changed(const OwnedPath& owned, const Found& found, const std::optional<std::string>& digest) const;
@@ -52,6 +57,8 @@ class ChangeBuilder {
   std::stop_token stop_;
   InstallReporter& reporter_;
   PrefixRoot root_;
+  /// The environment as it is.
+  FinalTree present_tree_{root_};
   std::string id_;
   std::uint32_t slots_ = 0;
   /// The folder of slots that was made last.
@@ -73,12 +80,17 @@ class ChangeBuilder {
   std::set<std::string, std::less<>> going_;
   std::set<std::string, std::less<>> going_folders_;
 
+  std::set<std::string, std::less<>> replaced_behind_links_;
+
   /// An old file whose content decides what becomes of it.
   struct Question {
     Step* step = nullptr;
     /// Set for owned files; otherwise the new content's digest or link text decides.
     const OwnedPath* owned = nullptr;
     std::optional<std::string> new_content;
+    /// Where it is now when that is not at the step's path.
+    std::string elsewhere = {};
+    const std::string& present_path() const { return elsewhere.empty() ? step->path : elsewhere; }
   };
   std::vector<Question> questions_;
   std::map<std::string, std::int64_t> record_times_;

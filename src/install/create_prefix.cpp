@@ -31,9 +31,15 @@ bool is_empty_folder(const std::string& path) {
 }
 
 [[noreturn]] void fail_exists(const std::string& prefix) {
+  // The place was free when the creation was planned.
+  if (is_environment(Prefix(prefix)))
+    throw Error("there is an environment already", ErrorKind::prefix_exists)
+        .at(prefix)
+        .because("another process made it in the meantime; it was left as it is")
+        .hint("`envtool list` shows what it holds; `envtool install` or `envtool update` change it");
   throw Error("something is already where the environment should go", ErrorKind::prefix_exists)
       .at(prefix)
-      .hint("remove it, or choose another name");
+      .hint("choose another name or path");
 }
 
 /// Builds an environment in a folder of its own, beside its place.
@@ -153,8 +159,15 @@ class Builder {
       const PrefixRoot::Place place = root.make_place(plan_.files[i].target);
       if (system_call("install.rename", [&] {
             return renameat2(AT_FDCWD, slot.c_str(), place.folder, place.name.c_str(), RENAME_NOREPLACE);
-          }) != 0)
+          }) != 0) {
+        if (errno == EEXIST)
+          throw Error("two files of packages lead to one place", ErrorKind::clobber)
+              .at(plan_.files[i].target)
+              .because("it lies behind a symlink, and another package has a file there")
+              .with("packages", {plan_.packages[plan_.files[i].package].record.dist()})
+              .hint("these packages cannot be in one environment");
         fail_errno("cannot put a file in place below a symlink", plan_.files[i].target, errno);
+      }
       root.forget_folders();
     }
   }
