@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "envtool/app/change.hpp"
 #include "envtool/app/history.hpp"
 #include "envtool/app/sources.hpp"
@@ -189,13 +191,22 @@ void change_pip(const AppInputs& inputs, const Plan& plan, PrefixLock& lock, con
   throw error.because("not as then: " + join(packages, ", ")).with("packages", packages);
 }
 
+std::vector<std::string> basis_of(std::span<const PrefixRecord> installed) {
+  std::vector<std::string> names;
+  for (const PrefixRecord& record : installed) names.push_back(record.file_name());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 enum class Purpose { change, undo };
 
 InstallResult execute_change(const AppInputs& inputs, const Plan& plan, Purpose purpose) {
   const auto cached = fetch(inputs, plan);
   PrefixLock lock = PrefixLock::acquire(plan.prefix, install_options(inputs));
-  if (purpose == Purpose::change) detail::run_pending_link_scripts(inputs, plan.prefix);
   const std::vector<PrefixRecord> installed = detail::installed_records(plan.transaction);
+  // Before any script is run for a change that will not happen.
+  refuse_changed(lock, basis_of(installed));
+  if (purpose == Purpose::change) detail::run_pending_link_scripts(inputs, plan.prefix);
   EnvironmentState found = detail::observe_state(plan.prefix, installed, RevisionStore::load(plan.prefix), inputs.settings.pkgs_dirs);
   if (!found.pip.empty() && (plan.restoration || !plan.pip.empty())) {
     // Whatever goes or is replaced can come back.

@@ -95,31 +95,62 @@ Json plan_json(const Plan& plan, const TerminalReporter& reporter, bool dry_run)
   for (const std::string& text : reporter.warnings()) document["warnings"].push_back(text);
   return document;
 }
+/// How often a plan is made anew because others were quicker: each time one of them came to an end.
+constexpr int most_new_plans = 10;
+
+/// The same packages come and go, whatever else is in the environment.
+bool same_changes(const Plan& a, const Plan& b) {
+  const auto changes = [](const Plan& plan) {
+    std::vector<std::string> lines;
+    for (const RepoDataRecord& record : plan.transaction.to_link()) lines.push_back("+" + record.channel + " " + record.subdir + " " + record.dist());
+    for (const PrefixRecord& record : plan.transaction.to_unlink()) lines.push_back("-" + record.file_name());
+    std::sort(lines.begin(), lines.end());
+    return lines;
+  };
+  return changes(a) == changes(b) && a.empty() == b.empty() && a.notes == b.notes;
+}
 }  // namespace
 
-int show_and_execute(const CommandContext& context, const AppInputs& inputs, TerminalReporter& reporter, const Plan& plan,
-                     bool dry_run) {
+int show_and_execute(const CommandContext& context, const AppInputs& inputs, TerminalReporter& reporter, const Plan& first_plan,
+                     bool dry_run, const std::function<Plan()>& planner) {
   const bool json = context.global.json;
   const bool chatty = !json && !context.global.quiet;
-  if (chatty) {
-    for (const std::string& text : plan.warnings) print_note("warning: " + escape_control(text));
-    if (plan.empty()) print_out(plan.nothing_to_do + " in " + plan.prefix.path() + "\n");
-    else print_out(plan_text(plan));
+  Plan plan = first_plan;
+  InstallResult result;
+  bool is_new = true;  // to the user
+  for (int left = most_new_plans;; --left) {
+    if (is_new && chatty) {
+      for (const std::string& text : plan.warnings) print_note("warning: " + escape_control(text));
+      if (plan.empty()) print_out(plan.nothing_to_do + " in " + plan.prefix.path() + "\n");
+      else print_out(plan_text(plan));
+    }
+    if (dry_run || (plan.empty() && !plan.has_new_wishes)) break;
+    if (is_new && !plan.empty() && !inputs.settings.always_yes && !json && !ask("\nGo ahead?", !plan.replaces_existing)) {
+      print_note("Nothing was changed.");
+      return 1;
+    }
+    try {
+      result = execute(inputs, plan);
+      break;
+    } catch (const EnvironmentChanged&) {
+      if (!planner || left == 0) throw;
+      Plan next = planner();
+      is_new = !same_changes(plan, next);
+      plan = std::move(next);
+      const std::string note = "another process changed " + plan.prefix.path() + " in the meantime: planned anew" +
+                               (is_new ? "" : ", with the same changes");
+      if (json) reporter.on_warning(note);
+      else print_note("note: " + escape_control(note));
+    }
   }
-  if (plan.empty() && plan.has_new_wishes && !dry_run) execute(inputs, plan);
   if (dry_run || plan.empty()) {
     if (json) print_json(plan_json(plan, reporter, dry_run));
     else if (dry_run && chatty) print_out("\nThis was a dry run: nothing was changed.\n");
     return 0;
   }
-  if (!inputs.settings.always_yes && !json && !ask("\nGo ahead?", !plan.replaces_existing)) {
-    print_note("Nothing was changed.");
-    return 1;
-  }
-  const InstallResult result = execute(inputs, plan);
   keep_frozen(plan.prefix);
   reporter.tell_link_scripts();
-  if (json) {
+ if (json) {
     Json document = plan_json(plan, reporter, false);
     document["saved_files"] = Json::array();
     for (const auto& [path, saved_as] : result.saved) document["saved_files"].push_back({{"path", path}, {"saved_as", saved_as}});

@@ -18,19 +18,6 @@ namespace envtool {
 using namespace detail;
 
 namespace {
-/// The records have to be those that the plan was made from.
-void check_basis(const Prefix& prefix, const LinkPlan& plan) {
-  std::vector<std::string> names = record_file_names(prefix);
-  if (names == plan.basis) return;
-  // Files that do not count as records may lie there too.
-  names = PrefixData::load(prefix).file_names();
-  std::sort(names.begin(), names.end());
-  if (names == plan.basis) return;
-  throw Error("the environment was changed by another process in the meantime", ErrorKind::locked)
-      .at(prefix.path())
-      .hint("run the command again");
-}
-
 /// Throws `tx/` away unless the change was committed.
 class Undo {
  public:
@@ -52,6 +39,18 @@ class Undo {
   bool armed_ = true;
 };
 }  // namespace
+
+void refuse_changed(const PrefixLock& lock, const std::vector<std::string>& basis) {
+  std::vector<std::string> names = record_file_names(lock.prefix());
+  if (names == basis) return;
+  // Files that do not count as records may lie there too.
+  names = PrefixData::load(lock.prefix()).file_names();
+  std::sort(names.begin(), names.end());
+  if (names == basis) return;
+  EnvironmentChanged error("the environment was changed by another process in the meantime", ErrorKind::locked);
+  error.at(lock.prefix().path()).hint("run the command again");
+  throw error;
+}
 
 std::vector<PackageSource> package_sources(std::span<const CachedPackage> packages) {
   std::vector<PackageSource> sources;
@@ -82,7 +81,7 @@ InstallResult apply_to_prefix(PrefixLock& lock, const LinkPlan& plan, const Envi
     throw Error("the plan is for another environment", ErrorKind::internal).at(plan.prefix);
   InstallReporter& reporter = reporter_of(options);
   recover_locked(prefix, options);
-  check_basis(prefix, plan);
+  refuse_changed(lock, plan.basis);
   report_plan(plan, reporter);
   refuse_linked_sources(plan);
 

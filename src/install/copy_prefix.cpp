@@ -119,7 +119,8 @@ class PrefixCopy {
     if (options_.existing == ExistingPrefix::refuse || !S_ISDIR(status.st_mode) || !is_directory(request_.to.conda_meta()))
       throw Error("something is already where the environment should go", ErrorKind::prefix_exists)
           .at(request_.to.path())
-          .hint("remove it, or choose another name");
+          .because("another process made it in the meantime; it was left as it is")
+          .hint("choose another name or path");
     to_lock_ = lock_prefix_file(request_.to, options_, "replace");
   }
 
@@ -374,7 +375,10 @@ class PrefixCopy {
       // rename(2) replaces an empty folder and nothing else.
       if (system_call("install.rename", [&] { return rename(folder_.c_str(), request_.to.path().c_str()); }) != 0) {
         if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR) fail_errno("cannot put the environment in its place", request_.to.path(), errno);
-        throw Error("something is already where the environment should go", ErrorKind::prefix_exists).at(request_.to.path());
+        throw Error("something is already where the environment should go", ErrorKind::prefix_exists)
+            .at(request_.to.path())
+            .because("another process made it in the meantime; it was left as it is")
+            .hint("choose another name or path");
       }
     }
     made_ = marked_ = false;

@@ -12,6 +12,7 @@ import threading
 import time
 
 import support
+import terminal
 from made_channel import Package, write_channel
 from support import CliTest, packages, wait_until
 
@@ -148,21 +149,114 @@ class Locked(CliTest):
             self.assertIn("tool", self.envtool("list", "-n", "e").out)
         self.assertTrue((self.env / "conda-meta/.envtool/tx/new").exists())
 
-    def test_changed_between_plan_and_change(self):
-        with held(self.env):
-            process = self.start(*self.install)
+    def while_waiting(self, command, change, env=None):
+        """What the command ends with when `change` happens between its plan and its turn."""
+        with held(env or self.env):
+            process = self.start(*command)
             self.addCleanup(support.end, process)
-            line = ""
-            while "Waiting" not in line:
-                line = wait_until(process.stderr.readline)
-            record = next((self.env / "conda-meta").glob("tool-*.json"))
-            record.rename(record.with_name("tool-9.9-0.json"))
-            document = json.loads(record.with_name("tool-9.9-0.json").read_text())
-            record.with_name("tool-9.9-0.json").write_text(json.dumps({**document, "version": "9.9", "build": "0"}))
+            if "--json" in command:
+                time.sleep(2)  # it does not say that it waits
+            else:
+                while "Waiting" not in wait_until(process.stderr.readline):
+                    pass
+            change()
         out, err = process.communicate(timeout=30)
-        self.assertEqual(process.returncode, 75, out + err)
-        self.assert_contains(err, "changed by another process", "run the command again")
-        self.assertEqual(set(packages(self.env)), {"tool"})
+        return support.Result(process.returncode, out, err)
+
+    def other_version_of_tool(self):
+        record = next((self.env / "conda-meta").glob("tool-*.json"))
+        document = json.loads(record.read_text())
+        record.unlink()
+        record.with_name("tool-9.9-0.json").write_text(json.dumps({**document, "version": "9.9", "build": "0"}))
+
+    def test_planned_anew(self):
+        result = self.while_waiting(self.install, self.other_version_of_tool)
+        self.assertEqual(result.code, 0, result)
+        self.assertIn("planned anew, with the same changes", result.err)
+        self.assertEqual(packages(self.env), {"tool": ("9.9", "0"), "other": ("1.0", "0")})
+        self.assert_nothing_left()
+
+    def bring_lib(self):
+        """Somebody else installs `lib`."""
+        source = next((self.prefix("with-lib") / "conda-meta").glob("lib-*.json"))
+        (self.env / "share").mkdir(exist_ok=True)
+        (self.env / "share/lib").write_text("l")
+        (self.env / "conda-meta" / source.name).write_bytes(source.read_bytes())
+
+    def prepare_lib(self):
+        write_channel(self.channel, Package("tool", files={"bin/tool": "#!/bin/sh\necho tool\n"}), Package("other", files={"share/other": "o"}),
+                      Package("lib", files={"share/lib": "l"}), Package("app", files={"share/app": "a"}, depends=["lib"]))
+        self.envtool("create", "-q", "-y", "-n", "with-lib", "-c", self.channel, "--override-channels", "lib", "--repodata-ttl", "0")
+        return ["install", "-n", "e", "-c", self.channel, "--override-channels", "app", "--repodata-ttl", "0"]
+
+    def test_other_changes_than_planned(self):
+        install = self.prepare_lib()
+        result = self.while_waiting([*install, "-y"], self.bring_lib)
+        self.assertEqual(result.code, 0, result)
+        self.assertEqual([line for line in result.err.splitlines() if "planned anew" in line],
+                         [f"note: another process changed {self.env} in the meantime: planned anew"])
+        self.assert_contains(result.out, "2 to install", "1 to install")
+        self.assertEqual(set(packages(self.env)), {"tool", "lib", "app"})
+
+    def test_planned_anew_in_json(self):
+        install = self.prepare_lib()
+        document = self.while_waiting([*install, "--json", "-y"], self.bring_lib).json()
+        self.assertEqual([item["name"] for item in document["actions"]["LINK"]], ["app"])
+        self.assertIn("planned anew", str(document["warnings"]))
+
+    def test_nothing_left_to_do(self):
+        self.envtool("create", "-q", "-y", "-n", "with-other", "-c", self.channel, "--override-channels", "other")
+        source = next((self.prefix("with-other") / "conda-meta").glob("other-*.json"))
+        result = self.while_waiting(self.install, lambda: (self.env / "conda-meta" / source.name).write_bytes(source.read_bytes()))
+        self.assertEqual(result.code, 0, result)
+        self.assertIn("already installed", result.out)
+
+    def test_a_person_is_asked_again(self):
+        class Then(str):
+            """An answer before which something happens."""
+            def encode(self, *arguments):
+                self.action()
+                return super().encode(*arguments)
+        install = self.prepare_lib()
+        for second, code in (("n\n", 1), ("y\n", 0)):
+            first = Then("y\n")
+            first.action = self.bring_lib if second == "n\n" else lambda: next((self.env / "conda-meta").glob("lib-*.json")).unlink()
+            got, shown = terminal.on_terminal([support.ENVTOOL, *install], {**self.environ, "TERM": "xterm"}, self.work,
+                                              [("Go ahead?", first), ("planned anew", second)])
+            self.assertEqual(got, code, shown)
+            self.assertEqual(shown.count("Go ahead?"), 2, shown)
+        self.assertEqual(set(packages(self.env)), {"tool", "lib", "app"})
+
+    def test_a_rollback_is_not_planned_anew(self):
+        # Which change it should take back is no longer clear.
+        self.envtool(*self.install)
+        result = self.while_waiting(["rollback", "-y", "-n", "e"], self.other_version_of_tool)
+        self.assertEqual(result.code, 75, result)
+        self.assert_contains(result.err, "changed by another process", "run the command again")
+        self.assertEqual(set(packages(self.env)), {"tool", "other"})
+
+    def test_two_creations_of_one_name(self):
+        create = ["create", "-n", "new", "-c", self.channel, "--override-channels", "tool"]
+        class Then(str):
+            def encode(then, *arguments):
+                self.envtool(*create, "-y", "-q")
+                return str.encode(then, *arguments)
+        code, shown = terminal.on_terminal([support.ENVTOOL, *create], {**self.environ, "TERM": "xterm"}, self.work, [("Go ahead?", Then("y\n"))])
+        self.assertEqual(code, 1, shown)
+        self.assert_contains(shown, "there is an environment already", "another process made it in the meantime")
+        self.assertNotIn("remove it", shown)
+        self.assertEqual(set(packages(self.prefix("new"))), {"tool"})
+        self.assert_nothing_left()
+
+    def test_installs_at_once(self):
+        names = [f"p{number}" for number in range(6)]
+        write_channel(self.channel, *(Package(name, files={f"share/{name}": name}) for name in names))
+        processes = [self.start("install", "-y", "-n", "e", "-c", self.channel, "--override-channels", "--repodata-ttl", "0", name) for name in names]
+        for process in processes:
+            self.addCleanup(support.end, process)
+        codes = [(process.communicate(timeout=60), process.returncode)[1] for process in processes]
+        self.assertEqual(codes, [0] * len(names))
+        self.assertEqual(set(packages(self.env)), {"tool", *names})
 
     def test_killed_holder(self):
         # The kernel gives its lock back; what the file says of it is of no account.

@@ -105,6 +105,12 @@ struct InstallResult {
   std::shared_ptr<ReplacedPrefix> replaced;
 };
 
+/// A change was planned for another state of the environment than the one that is there (kind `locked`).
+class EnvironmentChanged : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The exclusive right to change a prefix, from before its state is read until after the change. A
 /// change that an earlier process left unfinished is brought to its end on the way.
 class PrefixLock {
@@ -132,10 +138,13 @@ std::set<std::string> parked_files(const Prefix& prefix);
 InstallResult create_prefix(const LinkPlan& plan, const EnvironmentChange& change,
                             const InstallOptions& options = {}, std::stop_token stop = {});
 
+/// Throws `EnvironmentChanged` when the records are not those of `basis` (sorted file names).
+void refuse_changed(const PrefixLock& lock, const std::vector<std::string>& basis);
+
 /// Changes an existing environment: stages every file, writes the journal (the commit point), then
 /// renames. Before the commit point any failure or stop leaves the environment as it was; after it a
-/// failure is made good by the next command (`recover`). Throws `Error`: `locked` when the prefix
-/// is no longer what the plan was made for.
+/// failure is made good by the next command (`recover`). Throws `EnvironmentChanged` when the
+/// prefix is no longer what the plan was made for.
 InstallResult apply_to_prefix(PrefixLock& lock, const LinkPlan& plan, const EnvironmentChange& change,
                               const InstallOptions& options = {}, std::stop_token stop = {});
 

@@ -30,9 +30,11 @@ int run_change(const CommandContext& context, SolvingOptions options, Verb verb)
         .hint(verb == Verb::update ? "name packages, or say `--all`" : "name packages, or give a file with `-f`");
   // `update -f FILE` brings the environment to the file, as `conda env update` does.
   const bool from_files = !options.files.empty();
-  const Plan plan = verb == Verb::install || from_files ? plan_install(inputs, prefix, request, options.choices)
-                                                        : plan_update(inputs, prefix, request, options.choices);
-  return show_and_execute(context, inputs, reporter, plan, options.dry_run);
+  const auto planner = [&] {
+    return verb == Verb::install || from_files ? plan_install(inputs, prefix, request, options.choices)
+                                               : plan_update(inputs, prefix, request, options.choices);
+  };
+  return show_and_execute(context, inputs, reporter, planner(), options.dry_run, planner);
 }
 
 CLI::App* add_command(CLI::App& parent, CommandContext& context, const char* name, const char* text, Verb verb,

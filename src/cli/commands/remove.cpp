@@ -27,8 +27,8 @@ int run_remove(const CommandContext& context, const RemoveOptions& options) {
     throw Error("what shall be removed?", ErrorKind::usage).hint("name packages, or say `--all` for the whole environment");
   TerminalReporter reporter(context.global);
   const AppInputs inputs{context.environment, settings, reporter, context.stop, context.command};
-  const Plan plan = plan_remove(inputs, prefix, options.specs, options.choices);
-  return show_and_execute(context, inputs, reporter, plan, options.dry_run);
+  const auto planner = [&] { return plan_remove(inputs, prefix, options.specs, options.choices); };
+  return show_and_execute(context, inputs, reporter, planner(), options.dry_run, planner);
 }
 }  // namespace
 
