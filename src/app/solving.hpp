@@ -43,7 +43,7 @@ class ReachableRecords {
   std::unique_ptr<RepoDataGateway> gateway_;
   std::vector<Channel> channels_;
   std::vector<std::string> names_;
-  RecordsByName records_;
+  TablesByName records_;
   CandidateIndex index_;
   std::vector<std::string> warnings_;
 };

@@ -86,10 +86,9 @@ std::vector<std::string> ChannelSource::names(std::stop_token stop) {
   return with_full_index<std::vector<std::string>>(list, stop);
 }
 
-std::vector<RepoDataRecord> ChannelSource::records(const std::string& name, const RecordBlockFilter& filter,
-                                                   std::unordered_set<std::string>* dependencies, std::stop_token stop) {
-  return with_full_index<std::vector<RepoDataRecord>>(
-      [&](const RepoDataIndex& index) { return index.records(name, place_, filter, dependencies); }, stop);
+std::unique_ptr<RecordBlock> ChannelSource::records(const std::string& name, std::stop_token stop) {
+  return with_full_index<std::unique_ptr<RecordBlock>>(
+      [&](const RepoDataIndex& index) { return index.records(name, place_); }, stop);
 }
 
 }  // namespace envtool

@@ -39,9 +39,8 @@ class ChannelSource {
   Url shard_url(const Sha256& digest) const;
 
   std::vector<std::string> names(std::stop_token stop);
-  /// Records out of the whole index; one that turns out to be damaged is made anew, once.
-  std::vector<RepoDataRecord> records(const std::string& name, const RecordBlockFilter& filter,
-                                      std::unordered_set<std::string>* dependencies, std::stop_token stop);
+  /// Records out of the whole index, or null; an index that turns out to be damaged is made anew, once.
+  std::unique_ptr<RecordBlock> records(const std::string& name, std::stop_token stop);
   /// Changes over to the whole index. Throws `Error`; false when the server has none.
   bool use_full_index(std::stop_token stop);
   /// Asks for the index of shards anew, since it names shards that are gone; false when it is the same.

@@ -59,7 +59,7 @@ struct RepoDataGateway::Implementation {
   void open_channels(const std::vector<Channel>& wanted, std::stop_token stop);
   std::vector<ChannelRelation> relations_of(const Channel& channel);
   void put_into_order();
-  RecordsByName load(RecordLoader::Wish wish, std::stop_token stop);
+  RecordLoader loader() { return {sources, channels, options, fetcher, reporter}; }
 };
 
 void RepoDataGateway::Implementation::open_channels(const std::vector<Channel>& wanted, std::stop_token stop) {
@@ -165,11 +165,6 @@ void RepoDataGateway::Implementation::put_into_order() {
   sources = std::move(ordered);
 }
 
-RecordsByName RepoDataGateway::Implementation::load(RecordLoader::Wish wish, std::stop_token stop) {
-  prepare(stop);
-  return RecordLoader(sources, channels, options, fetcher, reporter).load(wish, stop);
-}
-
 RepoDataGateway::RepoDataGateway(std::vector<Channel> channels, std::vector<std::string> subdirs, RepoDataOptions options,
                                  Fetcher& fetcher, RepoDataReporter* reporter)
     : implementation_(new Implementation{std::move(channels), std::move(subdirs), std::move(options), fetcher,
@@ -182,12 +177,19 @@ void RepoDataGateway::prepare(std::stop_token stop) { implementation_->prepare(s
 const std::vector<Channel>& RepoDataGateway::channels() const { return implementation_->channels; }
 
 RecordsByName RepoDataGateway::records_for(std::span<const std::string> names, std::stop_token stop) {
-  return implementation_->load({{names.begin(), names.end()}, {}, false}, std::move(stop));
+  prepare(stop);
+  return implementation_->loader().load_records({{names.begin(), names.end()}, {}, false, false}, std::move(stop));
 }
 
 RecordsByName RepoDataGateway::load_reachable(std::vector<std::string> root_names, const RecordFilter& filter,
                                               std::stop_token stop) {
-  return implementation_->load({std::move(root_names), filter, true}, std::move(stop));
+  prepare(stop);
+  return implementation_->loader().load_records({std::move(root_names), filter, true, false}, std::move(stop));
+}
+
+TablesByName RepoDataGateway::load_reachable_tables(std::vector<std::string> root_names, std::stop_token stop) {
+  prepare(stop);
+  return implementation_->loader().load_tables({std::move(root_names), {}, true, true}, std::move(stop));
 }
 
 std::vector<std::string> RepoDataGateway::all_names(std::stop_token stop) {

@@ -3,10 +3,11 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
-#include "envtool/records/package_record.hpp"
+#include "envtool/records/record_table.hpp"
 
 namespace envtool {
 
@@ -19,10 +20,31 @@ struct RecordPlace {
 
 using RecordBlockFilter = std::function<bool(const RepoDataRecord&)>;
 
-/// The records of a block (`IndexBuilder` made it) that the filter (if any) keeps, ordered by file name.
-/// The names that they depend on are added to `dependencies`. Throws `DamagedIndex`.
-std::vector<RepoDataRecord> decode_block(std::string_view block, std::size_t record_count, std::string_view name,
-                                         const RecordPlace& place, const RecordBlockFilter& filter = {},
-                                         std::unordered_set<std::string>* dependencies = nullptr);
+/// The records of a block that `IndexBuilder` made, ordered by file name. The block is checked when the
+/// object is made; a record is decoded when it is asked for.
+class RecordBlock : public RecordTable {
+ public:
+  /// Throws `DamagedIndex`.
+  RecordBlock(std::string block, std::size_t record_count, std::string_view name, RecordPlace place);
+
+  const RepoDataRecord& record(std::size_t position) const override;
+  /// The records that the filter (if any) keeps. The names that they depend on are added to `dependencies`.
+  std::vector<RepoDataRecord> records(const RecordBlockFilter& filter = {},
+                                      std::unordered_set<std::string>* dependencies = nullptr) const;
+  /// The names that all records depend on.
+  void add_dependencies(std::unordered_set<std::string>& names) const;
+
+ private:
+  void decode(std::size_t position, RepoDataRecord& record) const;
+  void mark_dependencies(std::size_t position, std::vector<bool>& texts) const;
+  void add_names(const std::vector<bool>& texts, std::unordered_set<std::string>& names) const;
+
+  const std::string block_;
+  const std::string name_;
+  const RecordPlace place_;
+  std::vector<std::uint32_t> offsets_;  // of the records in the block
+  std::vector<std::pair<std::uint32_t, Text>> extra_depends_;  // positions and what their groups need
+  mutable std::unordered_map<std::size_t, RepoDataRecord> decoded_;
+};
 
 }  // namespace envtool

@@ -25,7 +25,7 @@ RecordLoader::RecordLoader(std::vector<ChannelSource>& sources, const std::vecto
     : sources_(sources), channels_(channels), options_(options), fetcher_(fetcher), reporter_(reporter),
       store_(options.cache_directory + "/shards") {}
 
-RecordsByName RecordLoader::load(const Wish& wish, std::stop_token stop) {
+void RecordLoader::load(const Wish& wish, std::stop_token stop) {
   if (wish.names.size() >= many_names && options_.cache_use != RepoDataCacheUse::only_cached) {
     for (ChannelSource& source : sources_) {
       if (source.shards() != nullptr && source.shards()->size() >= many_names) source.use_full_index(stop);
@@ -61,7 +61,7 @@ void RecordLoader::change_over(const UnusableShards& unusable, std::stop_token s
   });
 }
 
-RecordsByName RecordLoader::attempt(const Wish& wish, std::stop_token stop) {
+void RecordLoader::attempt(const Wish& wish, std::stop_token stop) {
   seen_.clear();
   pending_.clear();
   found_.clear();
@@ -70,7 +70,6 @@ RecordsByName RecordLoader::attempt(const Wish& wish, std::stop_token stop) {
   for (const std::string& name : wish.names) want(name);
   work_off(wish, stop);
   if (!targets_.empty()) fetch(wish, stop);
-  return take_result();
 }
 
 void RecordLoader::want(const std::string& name) {
@@ -88,9 +87,7 @@ void RecordLoader::work_off(const Wish& wish, std::stop_token stop) {
         look_up(name, i, wish);
         continue;
       }
-      dependencies_.clear();
-      keep(i, name, sources_[i].records(name, wish.filter, wish.follow_dependencies ? &dependencies_ : nullptr, stop));
-      for (const std::string& dependency : dependencies_) want(dependency);
+      if (auto block = sources_[i].records(name, stop)) keep(i, name, std::move(block), wish);
     }
   }
 }
@@ -103,9 +100,9 @@ void RecordLoader::look_up(const std::string& name, std::size_t source, const Wi
     throw UnusableShards{source, Error("the index cache cannot be read", ErrorKind::corrupt).at(sources_[source].display_url())};
   }
   if (!digest) return;
-  if (const auto block = store_.read(*digest, name)) {
+  if (auto block = store_.read(*digest, name)) {
     try {
-      return add(source, name, *block, wish);
+      return add(source, name, std::move(*block), wish);
     } catch (const DamagedIndex&) {
       // Whole, yet not readable: written by another version, say. It is fetched anew.
     }
@@ -177,27 +174,33 @@ void RecordLoader::receive(const Target& target, const FetchResult& result, cons
   }
   store_.write(target.digest, target.name, block);
   try {
-    add(target.source, target.name, block, wish);
+    add(target.source, target.name, std::move(block), wish);
   } catch (const DamagedIndex&) {
     throw Error("a shard cannot be read back", ErrorKind::internal).at(origin);
   }
 }
 
-void RecordLoader::add(std::size_t source, const std::string& name, const IndexBuilder::Block& block, const Wish& wish) {
+void RecordLoader::add(std::size_t source, const std::string& name, IndexBuilder::Block block, const Wish& wish) {
   if (block.record_count == 0) return;
+  keep(source, name, std::make_unique<RecordBlock>(std::move(block.bytes), block.record_count, name, sources_[source].place()), wish);
+}
+
+void RecordLoader::keep(std::size_t source, const std::string& name, std::unique_ptr<RecordBlock> block, const Wish& wish) {
   dependencies_.clear();
-  auto records = decode_block(block.bytes, block.record_count, name, sources_[source].place(), wish.filter,
-                              wish.follow_dependencies ? &dependencies_ : nullptr);
-  keep(source, name, std::move(records));
+  Piece piece{source, {}, nullptr};
+  if (wish.as_tables) {
+    if (wish.follow_dependencies) block->add_dependencies(dependencies_);
+    piece.table = std::move(block);
+  } else {
+    piece.records = block->records(wish.filter, wish.follow_dependencies ? &dependencies_ : nullptr);
+  }
+  if (piece.table || !piece.records.empty()) found_[name].push_back(std::move(piece));
   for (const std::string& dependency : dependencies_) want(dependency);
 }
 
-void RecordLoader::keep(std::size_t source, const std::string& name, std::vector<RepoDataRecord> records) {
-  if (!records.empty()) found_[name].emplace_back(source, std::move(records));
-}
-
 // The order of the answers must not show.
-RecordsByName RecordLoader::take_result() {
+template <typename List, typename MakeEntry>
+std::map<std::string, List, std::less<>> RecordLoader::take_result(MakeEntry&& make_entry) {
   std::vector<std::size_t> channel_of;
   for (const ChannelSource& source : sources_) {
     const auto channel = std::find_if(channels_.begin(), channels_.end(), [&](const Channel& candidate) {
@@ -205,15 +208,27 @@ RecordsByName RecordLoader::take_result() {
     });
     channel_of.push_back(static_cast<std::size_t>(channel - channels_.begin()));
   }
-  RecordsByName result;
-  for (auto& [name, lists] : found_) {
-    std::sort(lists.begin(), lists.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    auto& target = result[name];
-    for (auto& [source, records] : lists) {
-      target.push_back({channel_of[source], sources_[source].subdir(), std::move(records)});
-    }
+  std::map<std::string, List, std::less<>> result;
+  for (auto& [name, pieces] : found_) {
+    std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.source < b.source; });
+    List& target = result[name];
+    for (Piece& piece : pieces) target.push_back(make_entry(channel_of[piece.source], sources_[piece.source].subdir(), piece));
   }
   return result;
+}
+
+RecordsByName RecordLoader::load_records(const Wish& wish, std::stop_token stop) {
+  load(wish, std::move(stop));
+  return take_result<std::vector<SubdirRecords>>([](std::size_t channel, const std::string& subdir, Piece& piece) {
+    return SubdirRecords{channel, subdir, std::move(piece.records)};
+  });
+}
+
+TablesByName RecordLoader::load_tables(const Wish& wish, std::stop_token stop) {
+  load(wish, std::move(stop));
+  return take_result<std::vector<SubdirTable>>([](std::size_t channel, const std::string& subdir, Piece& piece) {
+    return SubdirTable{channel, subdir, std::move(piece.table)};
+  });
 }
 
 }  // namespace envtool

@@ -25,6 +25,8 @@ class RecordLoader {
     std::vector<std::string> names;
     RepoDataGateway::RecordFilter filter;
     bool follow_dependencies = false;
+    /// Tables are asked for instead of records; there is no filter then.
+    bool as_tables = false;
   };
 
   /// The references must outlive the object.
@@ -32,7 +34,8 @@ class RecordLoader {
                Fetcher& fetcher, SharedReporter& reporter);
 
   /// A source whose shards turn out to be of no use changes over to its whole index. Throws `Error`.
-  RecordsByName load(const Wish& wish, std::stop_token stop);
+  RecordsByName load_records(const Wish& wish, std::stop_token stop);
+  TablesByName load_tables(const Wish& wish, std::stop_token stop);
 
  private:
   // A shard that is to be fetched.
@@ -47,17 +50,26 @@ class RecordLoader {
     Error error;
   };
 
-  RecordsByName attempt(const Wish& wish, std::stop_token stop);
+  // What is found of one name in one source: one of the two.
+  struct Piece {
+    std::size_t source;
+    std::vector<RepoDataRecord> records;
+    std::unique_ptr<RecordBlock> table;
+  };
+
+  void load(const Wish& wish, std::stop_token stop);
+  void attempt(const Wish& wish, std::stop_token stop);
   void work_off(const Wish& wish, std::stop_token stop);
   void look_up(const std::string& name, std::size_t source, const Wish& wish);
   void request(Target target);
   void fetch(const Wish& wish, std::stop_token stop);
   void receive(const Target& target, const FetchResult& result, const Wish& wish);
-  void add(std::size_t source, const std::string& name, const IndexBuilder::Block& block, const Wish& wish);
-  void keep(std::size_t source, const std::string& name, std::vector<RepoDataRecord> records);
+  void add(std::size_t source, const std::string& name, IndexBuilder::Block block, const Wish& wish);
+  void keep(std::size_t source, const std::string& name, std::unique_ptr<RecordBlock> block, const Wish& wish);
   void want(const std::string& name);
   void change_over(const UnusableShards& unusable, std::stop_token stop);
-  RecordsByName take_result();
+  template <typename List, typename MakeEntry>
+  std::map<std::string, List, std::less<>> take_result(MakeEntry&& make_entry);
 
   std::vector<ChannelSource>& sources_;
   const std::vector<Channel>& channels_;
@@ -70,7 +82,7 @@ class RecordLoader {
   std::unordered_set<std::string> seen_;
   std::vector<std::string> pending_;
   std::unordered_set<std::string> dependencies_;  // scratch
-  std::map<std::string, std::vector<std::pair<std::size_t, std::vector<RepoDataRecord>>>, std::less<>> found_;
+  std::map<std::string, std::vector<Piece>, std::less<>> found_;
   std::vector<Target> targets_;
   std::deque<FetchRequest> requests_;  // of the targets
   std::optional<FileLock> lock_;

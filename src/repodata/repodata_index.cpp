@@ -76,12 +76,11 @@ std::optional<IndexEntry> RepoDataIndex::find(std::string_view wanted) const {
   return {};
 }
 
-std::vector<RepoDataRecord> RepoDataIndex::records(std::string_view wanted, const Place& place, const Filter& filter,
-                                                   std::unordered_set<std::string>* dependencies) const {
+std::unique_ptr<RecordBlock> RepoDataIndex::records(std::string_view wanted, const Place& place) const {
   const auto found = find(wanted);
   if (!found) return {};
-  const std::string block = read_piece(found->block_offset, found->block_size, found->block_checksum);
-  return decode_block(block, found->record_count, wanted, place, filter, dependencies);
+  return std::make_unique<RecordBlock>(read_piece(found->block_offset, found->block_size, found->block_checksum),
+                                       found->record_count, wanted, place);
 }
 
 }  // namespace envtool

@@ -1,11 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
-#include <vector>
 
 #include "envtool/os/files.hpp"
 #include "envtool/records/package_record.hpp"
@@ -31,11 +30,8 @@ class RepoDataIndex {
   std::string_view name(std::size_t position) const;
 
   using Place = RecordPlace;
-  using Filter = RecordBlockFilter;
-  /// The records of a name that the filter (if any) keeps, ordered by file name; empty for a name that
-  /// is not there. The names that they depend on are added to `dependencies`. Throws `DamagedIndex`.
-  std::vector<RepoDataRecord> records(std::string_view name, const Place& place, const Filter& filter = {},
-                                      std::unordered_set<std::string>* dependencies = nullptr) const;
+  /// The records of a name; null for a name that is not there. Throws `DamagedIndex`.
+  std::unique_ptr<RecordBlock> records(std::string_view name, const Place& place) const;
 
  private:
   IndexEntry entry(std::size_t position) const;

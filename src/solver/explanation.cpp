@@ -104,7 +104,7 @@ std::string what_there_is(Universe& universe, NameId name, const MatchSpec& spec
     return "there is " + found + ", with another " + (spec.size && spec.timestamp ? "size or timestamp" : spec.size ? "size" : "timestamp");
   std::vector<std::string> builds;
   of_version.for_each([&](std::size_t local) {
-    builds.push_back(universe.build(universe.candidate(owner.first + static_cast<CandidateId>(local))));
+    builds.emplace_back(universe.build(universe.candidate(owner.first + static_cast<CandidateId>(local))));
   });
   std::sort(builds.begin(), builds.end());
   builds.erase(std::unique(builds.begin(), builds.end()), builds.end());

@@ -216,7 +216,7 @@ void Narrowing::restrict_neighbours(NameId name_id) {
     if (!alive_[name_id].test(k)) continue;
     const Candidate& candidate = universe_.candidate(begin + k);
     own.clear();
-    const auto collect = [&](const std::vector<SpecId>& specs, bool needed) {
+    const auto collect = [&](std::span<const SpecId> specs, bool needed) {
       for (const SpecId spec : specs) {
         const NameId neighbour = universe_.spec(spec).name;
         if (!is_known(neighbour)) continue;

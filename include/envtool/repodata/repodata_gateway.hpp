@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "envtool/download/fetcher.hpp"
-#include "envtool/records/package_record.hpp"
+#include "envtool/records/record_table.hpp"
 #include "envtool/specs/channel.hpp"
 
 namespace envtool {
@@ -76,6 +76,14 @@ struct SubdirRecords {
 /// By package name; the lists of a name in the order of channels, then of subdirs as given.
 using RecordsByName = std::map<std::string, std::vector<SubdirRecords>, std::less<>>;
 
+/// The same records, in the form that a solver reads.
+struct SubdirTable {
+  std::size_t channel = 0;
+  std::string subdir;
+  std::unique_ptr<const RecordTable> table;
+};
+using TablesByName = std::map<std::string, std::vector<SubdirTable>, std::less<>>;
+
 /// The records of channels, from cache or network (CEP 15, 16, 26, 36, 42, 48). Of a channel's subdir
 /// that serves shards only the index of shards and the shards of the names that are asked for are
 /// fetched. Else (or when the shards are broken) its index is fetched whole (`repodata.json.zst`,
@@ -116,6 +124,9 @@ class RepoDataGateway {
   /// lead to.
   RecordsByName load_reachable(std::vector<std::string> root_names, const RecordFilter& filter = {},
                                std::stop_token stop = {});
+
+  /// The same without a filter, for a solver: only a few of so many records are looked at as a whole.
+  TablesByName load_reachable_tables(std::vector<std::string> root_names, std::stop_token stop = {});
 
   /// Every package name, sorted, each once (for suggestions and search).
   std::vector<std::string> all_names(std::stop_token stop = {});

@@ -49,22 +49,76 @@ TEST_CASE_METHOD(IndexFixture, "An index gives back what went in") {
   CHECK(index.name(2) == "name10");
   for (std::size_t n = 0; n < 50; ++n) {
     std::unordered_set<std::string> dependencies;
-    const auto records = index.records("name" + std::to_string(n), place, {}, &dependencies);
+    const auto records = index.records("name" + std::to_string(n), place)->records({}, &dependencies);
     REQUIRE(records.size() == 9);
     CHECK(records[3].sha256 == sha256("name" + std::to_string(n) + "3"));
     CHECK(records[3].depends.front() == "name" + std::to_string((n * 7 + 3) % 50) + " >=3");
     CHECK(dependencies.size() == 9);
     CHECK(dependencies.contains("name" + std::to_string(n * 7 % 50)));
   }
-  CHECK(index.records("name", place).empty());
-  CHECK(index.records("zzz", place).empty());
-  CHECK(index.records("", place).empty());
+  CHECK(index.records("name", place) == nullptr);
+  CHECK(index.records("zzz", place) == nullptr);
+  CHECK(index.records("", place) == nullptr);
+}
+
+TEST_CASE_METHOD(IndexFixture, "A table says the same of its records as the records themselves") {
+  IndexBuilder builder("noarch");
+  RawRecord record;
+  record.name = "a";
+  record.version = "1.0";
+  record.build = "h_0";
+  record.build_number = 7;
+  record.timestamp = 100;
+  record.size = 12;
+  record.depends = {"b >=1", "c"};
+  record.constrains = {"d <2"};
+  REQUIRE(builder.add(Section::packages_conda, "a-1.0-h_0.conda", record).empty());
+  record.version = "2.0";
+  record.indexed_timestamp = 200;
+  record.depends = {"c"};
+  record.constrains.clear();
+  record.track_features = {"slow"};
+  record.extra_depends = {{"more", {"e >=5"}}};
+  record.noarch = NoarchType::python;
+  record.subdir = "linux-64";
+  record.sha256 = sha256("a");
+  REQUIRE(builder.add(Section::packages_conda, "a-2.0-h_0.conda", record).empty());
+  auto taken = builder.take_block("a");
+  const RecordBlock table(std::move(taken.bytes), taken.record_count, "a", place);
+  const auto records = table.records();
+  REQUIRE(table.size() == 2);
+  REQUIRE(records.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto& row = table.row(i);
+    CHECK(table.text(row.version) == records[i].version);
+    CHECK(table.text(row.build) == records[i].build);
+    CHECK(table.text(row.subdir) == records[i].subdir);
+    CHECK(row.noarch == records[i].noarch);
+    CHECK(row.build_number == records[i].build_number);
+    CHECK(row.timestamp == records[i].timestamp);
+    CHECK(row.has_track_features == !records[i].track_features.empty());
+    std::vector<std::string> depends, constrains;
+    for (const auto text : table.depends(row)) depends.emplace_back(table.text(text));
+    for (const auto text : table.constrains(row)) constrains.emplace_back(table.text(text));
+    CHECK(depends == records[i].depends);
+    CHECK(constrains == records[i].constrains);
+    CHECK(table.record(i).url == records[i].url);
+    CHECK(&table.record(i) == &table.record(i));
+  }
+  CHECK(table.row(0).release_time == 100);
+  CHECK(table.row(1).release_time == 200);
+  CHECK(records[1].subdir == "linux-64");
+  CHECK(records[1].sha256 == sha256("a"));
+  CHECK_FALSE(records[0].sha256);
+  std::unordered_set<std::string> names;
+  table.add_dependencies(names);
+  CHECK(names == std::unordered_set<std::string>{"b", "c", "e"});
 }
 
 TEST_CASE_METHOD(IndexFixture, "A filter drops records and what only they depend on") {
   write(50, 9);
   std::unordered_set<std::string> dependencies;
-  const auto records = read().records("name1", place, [](const RepoDataRecord& r) { return r.version == "4"; }, &dependencies);
+  const auto records = read().records("name1", place)->records([](const RepoDataRecord& r) { return r.version == "4"; }, &dependencies);
   REQUIRE(records.size() == 1);
   CHECK(dependencies == std::unordered_set<std::string>{"name11"});
 }
@@ -72,7 +126,7 @@ TEST_CASE_METHOD(IndexFixture, "A filter drops records and what only they depend
 TEST_CASE_METHOD(IndexFixture, "An empty index is an index") {
   write(0, 0);
   CHECK(read().size() == 0);
-  CHECK(read().records("a", place).empty());
+  CHECK(read().records("a", place) == nullptr);
 }
 
 TEST_CASE_METHOD(IndexFixture, "No bit may change, no byte may be missing") {
@@ -82,7 +136,8 @@ TEST_CASE_METHOD(IndexFixture, "No bit may change, no byte may be missing") {
     const RepoDataIndex index = read();
     std::string text;
     for (int n = 0; n < 5; ++n) {
-      for (const auto& record : index.records("name" + std::to_string(n), place)) text += record.url + record.depends.front();
+      if (const auto block = index.records("name" + std::to_string(n), place))
+        for (const auto& record : block->records()) text += record.url + record.depends.front();
     }
     return text;
   };
@@ -134,7 +189,7 @@ TEST_CASE_METHOD(IndexFixture, "A block whose checksum was made to fit is still 
     std::memcpy(changed.data(), &forged_header, sizeof forged_header);
     write_atomically(path, changed);
     try {
-      read().records("name0", place);
+      read().records("name0", place)->records();
       ++read_well;
     } catch (const DamagedIndex&) {
       ++damaged;

@@ -25,7 +25,10 @@ struct Read {
     builder.write(out.get(), file, {});
     index = std::make_unique<RepoDataIndex>(std::move(out));
   }
-  std::vector<RepoDataRecord> operator[](const std::string& name) const { return index->records(name, place); }
+  std::vector<RepoDataRecord> operator[](const std::string& name) const {
+    const auto block = index->records(name, place);
+    return block ? block->records() : std::vector<RepoDataRecord>();
+  }
   RepoDataRecord only(const std::string& name) const {
     const auto records = (*this)[name];
     REQUIRE(records.size() == 1);

@@ -21,7 +21,7 @@ ReadShard shard_from(const std::string& bytes, const std::string& name) {
   IndexBuilder builder("noarch");
   result.summary = read_shard(bytes, "shard", name, builder);
   const auto block = builder.take_block(name);
-  if (block.record_count > 0) result.records = decode_block(block.bytes, block.record_count, name, {"c", "u/", "noarch"});
+  if (block.record_count > 0) result.records = RecordBlock(block.bytes, block.record_count, name, {"c", "u/", "noarch"}).records();
   return result;
 }
 
@@ -164,7 +164,7 @@ TEST_CASE("A shard gives the records that the same JSON gives") {
   ByteSource source(FileDescriptor(open((folder.path() + "/j").c_str(), O_RDONLY)), BodyForm::json, "json", 1 << 20);
   read_repodata(source, builder, {});
   const auto block = builder.take_block("p");
-  const auto expected = decode_block(block.bytes, block.record_count, "p", {"c", "u/", "noarch"});
+  const auto expected = RecordBlock(block.bytes, block.record_count, "p", {"c", "u/", "noarch"}).records();
 
   REQUIRE(expected.size() == 3);
   CHECK(from_shard.summary.skipped == 0);
