@@ -82,6 +82,9 @@ RecoverResult recover_and_tell(const CommandContext& context, const Prefix& pref
     case RecoverResult::Outcome::read_only:
       tell("warning: a change to " + prefix.path() + " was cut short, and it cannot be finished since the environment is read-only here");
       break;
+    case RecoverResult::Outcome::undone:
+      if (!context.global.quiet) tell("A change to " + prefix.path() + " that was being taken back is taken back now.");
+      break;
     case RecoverResult::Outcome::discarded:  // as if it had not begun
     case RecoverResult::Outcome::busy:
     case RecoverResult::Outcome::clean:

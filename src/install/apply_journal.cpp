@@ -9,19 +9,12 @@
 
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
+#include "journal_files.hpp"
 #include "system_call.hpp"
 
 namespace envtool::detail {
 
 namespace {
-constexpr std::string_view state_folder = "conda-meta/.envtool/";
-
-/// The same file as then, by what `lstat` says.
-bool same_file(const Found& now, const Found& then) {
-  return now.type == then.type && now.inode == then.inode &&
-         (now.type == Found::Type::directory || (now.size == then.size && now.mtime_ns == then.mtime_ns));
-}
-
 class Applier {
  public:
   Applier(const Prefix& prefix, const Journal& journal, InstallReporter& reporter, bool replay)
@@ -51,7 +44,8 @@ class Applier {
         throw Error("a change is decided but could not be finished", error.kind())
             .at(prefix_ / step.path)
             .caused_by(error)
-            .hint("remove the cause; the next envtool command on this environment finishes it");
+            .hint("remove the cause; the next envtool command on this environment finishes it")
+            .hint("`envtool repair -p " + prefix_.path() + "` takes the change back when it cannot be finished");
       }
     }
   }
@@ -87,48 +81,7 @@ class Applier {
     fail_errno("cannot put a new file in place", prefix_ / step.path, EBUSY);
   }
 
-  /// True when the file is the step's new one: the staged inode, or the same content where inode
-  /// numbers do not stay (a network file system mounted anew, a prefix that was copied).
-  static bool is_result(const JournalStep& step, PrefixRoot& root, const std::string& path, const Found& found) {
-    if (!found || found.type != step.after.type) return false;
-    if (found.size != step.after.size || found.mtime_ns != step.after.mtime_ns) return false;
-    if (found.inode == step.after.inode) return true;
-    if (step.content.empty()) return false;
-    return (found.type == Found::Type::link ? root.link_text(path) : root.file_digest(path)) == step.content;
-  }
-
-  /// True when a file that lost its path is the one that was expected there.
-  bool was_expected(const JournalStep& step, const Found& displaced) const {
-    if (same_file(displaced, step.before)) return true;
-    // A copied prefix has other inode numbers; size and time to the nanosecond still tell.
-    return look_twice_ && displaced.type == step.before.type && displaced.type != Found::Type::directory &&
-           displaced.size == step.before.size && displaced.mtime_ns == step.before.mtime_ns;
-  }
-
-  /// Renames to a path where nothing is; false when something is there by now, or nothing to rename.
-  bool move_new(PrefixRoot& from_root, const std::string& from, PrefixRoot& to_root, const std::string& to) {
-    const PrefixRoot::Place target = to_root.make_place(to);
-    const auto source = from_root.place(from);
-    if (!source) return false;
-    if (rename_new(source->folder, source->name, target.folder, target.name)) return true;
-    if (errno == EEXIST || errno == ENOENT) return false;
-    fail_errno("cannot put a file in place", prefix_ / to, errno);
-  }
-
-  static bool rename_new(int from_folder, const std::string& from, int to_folder, const std::string& to) {
-    const int outcome = system_call("install.rename", [&] {
-      return renameat2(from_folder, from.c_str(), to_folder, to.c_str(), RENAME_NOREPLACE);
-    });
-    if (outcome == 0) return true;
-    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return false;
-    // Not known to this file system: look, then rename.
-    struct stat status{};
-    if (fstatat(to_folder, to.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-      errno = EEXIST;
-      return false;
-    }
-    return system_call("install.rename", [&] { return renameat(from_folder, from.c_str(), to_folder, to.c_str()); }) == 0;
-  }
+  bool was_expected(const JournalStep& step, const Found& displaced) const { return detail::was_expected(step, displaced, look_twice_); }
 
   /// Swaps the staged file with the one at the path: readers see the old or the new one.
   bool exchange(const JournalStep& step, const std::string& staged_path, const std::string& old_path) {
@@ -182,12 +135,8 @@ class Applier {
   }
 
   void keep_aside(const std::string& path, const std::string& slot_path) {
-    const std::size_t slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
-    // A name has 255 bytes at most.
-    const std::string stem = folder + path.substr(folder.size()).substr(0, 200) + ".envtool-saved-" + journal_.id;
     for (int number = 0; number < 10000; ++number) {
-      const std::string name = number == 0 ? stem : stem + "-" + std::to_string(number);
+      const std::string name = saved_name(path, journal_.id, number);
       if (!move_new(slots_, slot_path, root_, name)) {
         if (!slots_.look(slot_path)) return;
         continue;

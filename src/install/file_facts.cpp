@@ -222,7 +222,7 @@ PendingChange describe_pending_change(const Prefix& prefix) {
     if (lstat((folder + name).c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
     try {
       (void)parse_journal(read_file(folder + name), folder + name);
-      change.outcome = Outcome::finish;
+      change.outcome = exists_no_follow(folder + "/undo") ? Outcome::undo : Outcome::finish;
       break;
     } catch (const Error&) {
       // The other one may do.

@@ -12,6 +12,7 @@
 #include "metadata.hpp"
 #include "move_mark.hpp"
 #include "system_call.hpp"
+#include "undo_journal.hpp"
 
 namespace envtool {
 
@@ -21,6 +22,8 @@ namespace {
 constexpr const char* ready_name = "/journal.ready";
 constexpr const char* copy_name = "/journal.copy";
 constexpr const char* done_name = "/journal.done";
+/// Next to `journal.ready`: the change is not to be finished but taken back.
+constexpr const char* undo_name = "/undo";
 
 /// Space set aside before the commit, given back right after it: the renames may need blocks for
 /// folders, and must not fail for want of them.
@@ -48,7 +51,7 @@ void refuse_links(const Prefix& prefix) {
   struct stat status{};
   for (const std::string& folder : {prefix.conda_meta(), prefix.state_directory(), prefix.transaction_directory()})
     if (lstat(folder.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) refuse_place(folder, "it is a symlink");
-  for (const char* name : {ready_name, copy_name, done_name}) {
+  for (const char* name : {ready_name, copy_name, done_name, undo_name}) {
     const std::string path = prefix.transaction_directory() + name;
     if (lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) refuse_place(path, "it is no file");
   }
@@ -129,7 +132,29 @@ ApplyResult finish_change(const Prefix& prefix, const Journal& journal, const In
   return result;
 }
 
-RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options) {
+namespace {
+/// Takes a committed change back. Whoever comes after a kill goes on with that, and once the journal is gone
+/// only has to clean up.
+RecoverResult take_back(const Prefix& prefix, const Journal& journal, const InstallOptions& options) {
+  const std::string folder = prefix.transaction_directory();
+  if (!exists_no_follow(folder + undo_name)) write_atomically(folder + undo_name, "", 0644, options.durability);
+  stage_point("undo.decided", prefix.path());
+  ApplyResult undone = undo_journal(prefix, journal, options.durability, reporter_of(options));
+  stage_point("undo.applied", prefix.path());
+  remove_file(folder + ready_name);
+  if (options.durability == Durability::full) sync_directory(folder);
+  stage_point("undo.done", prefix.path());
+  remove_tree(folder);
+  if (options.durability == Durability::full) sync_directory(prefix.state_directory());
+  RecoverResult result;
+  result.outcome = RecoverResult::Outcome::undone;
+  result.saved = std::move(undone.saved);
+  result.lost = std::move(undone.lost);
+  return result;
+}
+}  // namespace
+
+RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options, Unfinished unfinished) {
   const std::string folder = prefix.transaction_directory();
   RecoverResult result;
   if (!surely_exists(folder)) return result;
@@ -159,6 +184,7 @@ RecoverResult recover_locked(const Prefix& prefix, const InstallOptions& options
     return result;
   }
   limit_trust(prefix, name, *journal);
+  if (name == ready_name && (unfinished == Unfinished::take_back || surely_exists(folder + undo_name))) return take_back(prefix, *journal, options);
   stage_point("recover.replay", prefix.path());
   ApplyResult applied = finish_change(prefix, *journal, options, true);
   result.outcome = RecoverResult::Outcome::rolled_forward;
@@ -175,7 +201,8 @@ bool has_pending_change(const Prefix& prefix) {
   return surely_exists(prefix.transaction_directory());
 }
 
-RecoverResult recover(const Prefix& prefix, const InstallOptions& options) {
+namespace {
+RecoverResult lock_and_recover(const Prefix& prefix, const InstallOptions& options, Unfinished unfinished) {
   RecoverResult result;
   if (!has_pending_change(prefix)) return result;
   refuse_links(prefix);
@@ -195,7 +222,14 @@ RecoverResult recover(const Prefix& prefix, const InstallOptions& options) {
     result.outcome = RecoverResult::Outcome::read_only;
     return result;
   }
-  return recover_locked(prefix, options);
+  return recover_locked(prefix, options, unfinished);
+}
+}  // namespace
+
+RecoverResult recover(const Prefix& prefix, const InstallOptions& options) { return lock_and_recover(prefix, options, Unfinished::finish); }
+
+RecoverResult undo_pending_change(const Prefix& prefix, const InstallOptions& options) {
+  return lock_and_recover(prefix, options, Unfinished::take_back);
 }
 
 }  // namespace envtool

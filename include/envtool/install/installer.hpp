@@ -154,17 +154,24 @@ struct RecoverResult {
     clean,           ///< nothing was pending
     rolled_forward,  ///< a committed change was finished
     discarded,       ///< an uncommitted change was thrown away
+    undone,          ///< a committed change was taken back (`undo_pending_change`)
     busy,            ///< its process is alive
     read_only        ///< pending, and this prefix cannot be written
   } outcome = Outcome::clean;
   std::vector<std::pair<std::string, std::string>> saved;
-  /// Paths that could neither be found staged nor made again: the environment needs a repair.
+  /// Paths that could neither be found staged nor made again, or whose old file is gone (`undone`): the environment
+  /// needs a repair.
   std::vector<std::string> lost;
 };
 
 /// Every command calls this when it opens a prefix. One `lstat` when there is nothing to do. Throws
 /// `Error` (corrupt) when a journal is damaged beyond its copy: nothing is guessed.
 RecoverResult recover(const Prefix& prefix, const InstallOptions& options = {});
+
+/// Takes a committed change back that `recover` cannot finish: from what was kept aside every path gets its old file
+/// again. Once begun every command goes on with it. A change that is not decided yet, or a move, is recovered as by
+/// `recover`. Throws `Error` when the file system refuses; nothing is deleted then.
+RecoverResult undo_pending_change(const Prefix& prefix, const InstallOptions& options = {});
 
 /// True when a change is pending; never changes anything. Throws `Error` when it cannot be told.
 bool has_pending_change(const Prefix& prefix);

@@ -37,8 +37,17 @@ Recovery bring_to_an_end(const Prefix& prefix, TerminalReporter& reporter) {
   const PendingChange::Outcome pending = describe_pending_change(prefix).outcome;
   InstallOptions options;
   options.reporter = &reporter;
-  RecoverResult result = recover(prefix, options);
   Recovery recovery;
+  RecoverResult result;
+  try {
+    result = recover(prefix, options);
+  } catch (const Error& error) {
+    // Decided, and there is no way to finish it: what was there before is kept as long as it is pending.
+    const bool is_taken_back = describe_pending_change(prefix).outcome == PendingChange::Outcome::finish;
+    if (!is_taken_back || error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::locked) throw;
+    reporter.on_warning("a change cannot be finished and is taken back: " + escape_control(error.what()));
+    result = undo_pending_change(prefix, options);
+  }
   recovery.saved = std::move(result.saved);
   using Outcome = RecoverResult::Outcome;
   switch (result.outcome) {
@@ -49,6 +58,11 @@ Recovery bring_to_an_end(const Prefix& prefix, TerminalReporter& reporter) {
       break;
     case Outcome::discarded:
       recovery.text = "A change that was cut short was undone: it had not been decided, and the environment is as before it.";
+      recovery.json = "undone";
+      break;
+    case Outcome::undone:
+      recovery.text = "A change that was cut short was taken back: the environment is as before it";
+      recovery.text += result.lost.empty() ? "." : ", but for these paths: " + join(result.lost, ", ");
       recovery.json = "undone";
       break;
     case Outcome::busy:
