@@ -103,9 +103,12 @@ RecordBlock::RecordBlock(std::string block, std::size_t record_count, std::strin
   StoredRecord stored;
   RecordCursor reader(cursor, texts_.size());
   const auto usual_subdir = static_cast<Text>(texts_.size());
+  // Two with the same file name but for the extension are not in a block.
+  builds_differ_ = true;
   for (std::size_t i = 0; i < record_count; ++i) {
     offsets_.push_back(static_cast<std::uint32_t>(block_.size() - cursor.left()));
     reader.read(stored);
+    if (stored.has(flag_file_name)) builds_differ_ = false;
     Row& row = rows_.emplace_back();
     row.version = stored.version;
     row.build = stored.build;

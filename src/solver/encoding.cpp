@@ -132,6 +132,7 @@ void Encoding::collect_demands() {
   sets_.clear();
   set_ids_.clear();
   spec_sets_.assign(universe_.spec_count(), no_id);
+  std::vector<std::uint32_t> places(states_.size(), no_id);  // of names in the list being made
   for (const NameId name : reached_) {
     for (const CandidateId id : states_[name].order) {
       auto& demands = demands_[id];
@@ -140,20 +141,22 @@ void Encoding::collect_demands() {
         const NameId neighbour = universe_.spec(spec).name;
         if (universe_.spec(spec).condition || !states_[neighbour].reached) return;
         const std::uint32_t accepted = accepted_set(spec);
-        for (Demand& known : demands)
-          if (known.name == neighbour) {
-            if (known.accepted != accepted) {
-              Bits both = sets_[known.accepted].bits;
-              both &= sets_[accepted].bits;
-              known.accepted = intern_set(neighbour, std::move(both));
-            }
-            known.needed = known.needed || needed;
-            return;
-          }
-        demands.push_back({neighbour, accepted, needed});
+        if (places[neighbour] == no_id) {
+          places[neighbour] = static_cast<std::uint32_t>(demands.size());
+          demands.push_back({neighbour, accepted, needed});
+          return;
+        }
+        Demand& known = demands[places[neighbour]];
+        if (known.accepted != accepted) {
+          Bits both = sets_[known.accepted].bits;
+          both &= sets_[accepted].bits;
+          known.accepted = intern_set(neighbour, std::move(both));
+        }
+        known.needed = known.needed || needed;
       };
       for (const SpecId spec : universe_.candidate(id).depends) demand(spec, true);
       for (const SpecId spec : universe_.candidate(id).constrains) demand(spec, false);
+      for (const Demand& made : demands) places[made.name] = no_id;
       std::erase_if(demands, [&](const Demand& made) {
         return !made.needed && sets_[made.accepted].bits == states_[made.name].alive;  // tolerates all
       });
@@ -212,7 +215,8 @@ bool Encoding::drop_dominated() {
     if (state.order.size() < 2) continue;
     const CandidateId first = universe_.name(name_id).first;
     const auto& sets = sets_of_name[name_id];
-    std::vector<Bits> membership(universe_.name(name_id).count, Bits(sets.size()));
+    std::vector<Bits> membership(universe_.name(name_id).count);
+    for (const CandidateId id : state.order) membership[id - first] = Bits(sets.size());
     for (std::size_t i = 0; i < sets.size(); ++i)
       sets_[sets[i]].bits.for_each([&](std::size_t local) { membership[local].set(i); });
     std::vector<CandidateId> kept;

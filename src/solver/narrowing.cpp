@@ -9,6 +9,9 @@ Narrowing::Narrowing(Universe& universe) : universe_(universe) {}
 
 /// Names, specs and candidates appear while we look at others.
 void Narrowing::grow() {
+  if (alive_.size() == universe_.name_count() && causes_.size() == universe_.candidate_count() &&
+      support_.size() == universe_.spec_count())
+    return;
   alive_.resize(universe_.name_count());
   known_.resize(universe_.name_count());
   certain_.resize(universe_.name_count());

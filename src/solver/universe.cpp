@@ -1,6 +1,7 @@
 #include "universe.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 
 #include "envtool/base/error.hpp"
@@ -176,6 +177,8 @@ SpecId Universe::intern_spec(std::string_view text) {
     created.valid = false;
     return id;
   }
+  created.is_virtual = is_virtual(created.match.name);
+  created.offered = created.is_virtual && virtual_matches(created.match);
   if (created.condition) resolve_atoms(*created.condition);
   created.name = intern_name(created.match.name);
   names_[created.name].specs.push_back(id);
@@ -266,7 +269,8 @@ std::vector<Universe::Draft> Universe::draft(const Name& name) {
       added.channel = source.channel;
     }
   }
-  drop_other_archives(drafts);
+  const auto sources = request_.candidates->sources(name.text);
+  if (sources.size() != 1 || !sources[0].table->builds_differ()) drop_other_archives(drafts);
   if (installed_record != nullptr) {
     Draft& added = drafts.emplace_back();
     added.position = installed_.at(name.text);
@@ -332,7 +336,7 @@ void Universe::load(NameId id) {
 
 /// Orders the distinct versions once; everything after compares positions.
 void Universe::order_versions(std::vector<Draft>& drafts, Name& name) const {
-  std::vector<std::pair<Version, std::uint32_t>> versions;  // and their numbers
+  std::vector<Version> versions;
   std::unordered_map<std::string_view, std::uint32_t> seen;
   std::string_view last_text;
   std::uint32_t last = no_id;
@@ -342,7 +346,7 @@ void Universe::order_versions(std::vector<Draft>& drafts, Name& name) const {
       const auto [found, added] = seen.emplace(version, static_cast<std::uint32_t>(versions.size()));
       if (added) {
         try {
-          versions.emplace_back(Version::parse(version), found->second);
+          versions.push_back(Version::parse(version));
         } catch (const Error&) {
           found->second = no_id;
         }
@@ -353,15 +357,16 @@ void Universe::order_versions(std::vector<Draft>& drafts, Name& name) const {
     draft.valid = last != no_id;
     draft.version = last;
   }
-  std::sort(versions.begin(), versions.end(), [](const auto& a, const auto& b) {
-    const auto order = b.first <=> a.first;
-    return order != 0 ? order < 0 : a.first.str() < b.first.str();
+  std::vector<std::uint32_t> order(versions.size()), ranks(versions.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    const auto compared = versions[b] <=> versions[a];
+    return compared != 0 ? compared < 0 : versions[a].str() < versions[b].str();
   });
-  std::vector<std::uint32_t> ranks(versions.size());
   name.versions.reserve(versions.size());
-  for (auto& [version, number] : versions) {
+  for (const std::uint32_t number : order) {
     // `1.0` and `1.0.0` are one version (CEP 33).
-    if (name.versions.empty() || !(name.versions.back() == version)) name.versions.push_back(std::move(version));
+    if (name.versions.empty() || !(name.versions.back() == versions[number])) name.versions.push_back(std::move(versions[number]));
     ranks[number] = static_cast<std::uint32_t>(name.versions.size() - 1);
   }
   for (Draft& draft : drafts)
@@ -397,15 +402,19 @@ void Universe::load_package(NameId id) {
 
   const bool by_channel = request_.options.channel_priority != ChannelPriority::disabled;
   const bool keep_installed = !is_update(name.text);
-  const auto key = [&](const Draft& d) {
+  const auto first_key = [&](const Draft& d) {
+    return std::tuple(!(d.installed && keep_installed), by_channel ? d.channel : 0U, d.row->has_track_features);
+  };
+  const auto second_key = [&](const Draft& d) {
     const auto& row = *d.row;
-    return std::tuple(!(d.installed && keep_installed), by_channel ? d.channel : 0U, row.has_track_features, d.version,
-                      by_channel ? 0U : d.channel, ~row.build_number, !d.installed, row.noarch != NoarchType::none,
-                      ~row.timestamp, text(d, row.build));
+    return std::tuple(by_channel ? 0U : d.channel, ~row.build_number, !d.installed, row.noarch != NoarchType::none, ~row.timestamp);
   };
   std::sort(drafts.begin(), drafts.end(), [&](const Draft& a, const Draft& b) {
-    const auto left = key(a), right = key(b);
-    return left != right ? left < right : record(a).url < record(b).url;
+    if (const auto left = first_key(a), right = first_key(b); left != right) return left < right;
+    if (a.version != b.version) return a.version < b.version;
+    if (const auto left = second_key(a), right = second_key(b); left != right) return left < right;
+    if (const int order = text(a, a.row->build).compare(text(b, b.row->build)); order != 0) return order < 0;
+    return &a != &b && record(a).url < record(b).url;
   });
   for (const Draft& draft : drafts) {
     Candidate& added = candidates_.emplace_back();
@@ -495,9 +504,8 @@ bool Universe::collect_specs(CandidateId id) {
       const auto value = condition_value(*spec.condition);
       if (value && !*value) return true;
     }
-    if (is_virtual(spec.match.name)) {
-      const bool offered = virtual_matches(spec.match);
-      if (offered) return true;
+    if (spec.is_virtual) {
+      if (spec.offered) return true;
       if (purpose_ == Purpose::solve && !spec.condition) return false;
     }
     add_dependency(spec_id);
@@ -529,8 +537,8 @@ bool Universe::collect_specs(CandidateId id) {
     const SpecId spec_id = spec_of(candidate.table, text);
     const Spec& spec = specs_[spec_id];
     if (!spec.valid) return false;
-    if (is_virtual(spec.match.name)) {
-      if (virtual_package(spec.match.name) == nullptr || virtual_matches(spec.match)) continue;
+    if (spec.is_virtual) {
+      if (spec.offered || virtual_package(spec.match.name) == nullptr) continue;
       if (purpose_ == Purpose::solve) return false;
       // A demand on what is there but does not fit tells the same as a dependency on it.
       depends_.push_back(spec_id);

@@ -14,6 +14,7 @@
 #include "bits.hpp"
 #include "condition.hpp"
 #include "envtool/solver/solve.hpp"
+#include "stable_vector.hpp"
 
 namespace envtool::solving {
 
@@ -38,6 +39,9 @@ struct Spec {
   Bits matching;
   bool matched = false;
   bool valid = true;
+  /// About a virtual package; whether the machine has it.
+  bool is_virtual = false;
+  bool offered = false;
 };
 
 /// One package that could be chosen.
@@ -168,9 +172,9 @@ class Universe {
 
   const SolveRequest& request_;
   Purpose purpose_;
-  std::deque<Name> names_;
-  std::deque<Spec> specs_;
-  std::deque<Candidate> candidates_;
+  StableVector<Name, 6> names_;
+  StableVector<Spec, 6> specs_;
+  StableVector<Candidate, 10> candidates_;
   std::vector<Table> tables_;  ///< the first one is that of the installed records
   RecordList installed_list_;
   /// What candidates' lists of specs are kept in.

@@ -46,6 +46,8 @@ class RecordTable {
   std::span<const Text> constrains(const Row& row) const {
     return {specs_.data() + row.first_spec + row.depends_count, row.constrains_count};
   }
+  /// True when no two rows have the same version, build and subdir; false when that is not known.
+  bool builds_differ() const { return builds_differ_; }
   /// The record with everything that is known of it; valid as long as the table.
   virtual const RepoDataRecord& record(std::size_t position) const = 0;
 
@@ -53,6 +55,7 @@ class RecordTable {
   std::vector<Row> rows_;
   std::vector<std::string_view> texts_;
   std::vector<Text> specs_;
+  bool builds_differ_ = false;
 };
 
 /// A table of records that are there anyhow; these must outlive it.

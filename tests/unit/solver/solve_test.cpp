@@ -294,3 +294,18 @@ TEST_CASE("records that cannot be understood do no harm", "[solver]") {
   world.add("a !!x");
   CHECK(world.solved({"a"}) == Lines{"a 1 0"});
 }
+
+TEST_CASE("a record may have very many dependencies", "[solver]") {
+  constexpr int count = 30'000;
+  Scenario world;
+  std::vector<std::string> depends, missing;
+  for (int i = 0; i < count; ++i) {
+    depends.push_back("p" + std::to_string(i));
+    missing.push_back("q" + std::to_string(i));
+    world.add(depends.back() + " 1");
+  }
+  world.add("all 2", missing);
+  world.add("all 1", depends);
+  CHECK(world.solved({"all"}).size() == count + 1);
+  CHECK(world.reasons({"all >=2"}).find("q0") != std::string::npos);
+}
