@@ -14,35 +14,33 @@ namespace envtool {
 /// What a MessagePack value is.
 enum class MsgpackKind : std::uint8_t { null, boolean, unsigned_number, signed_number, real_number, text, bytes, array, object };
 
-/// One MessagePack value with all that is in it, read into memory: a flat list of nodes, texts behind
-/// each other.
+/// One MessagePack value with all that is in it: a flat list of nodes; texts stay in the document.
 class MsgpackTape {
  public:
   struct Node {
     MsgpackKind kind = MsgpackKind::null;
     std::uint32_t size = 0;    // of a text; of a container: the node behind its last one
-    std::uint64_t value = 0;   // number's bits, or where a text begins
+    std::uint64_t value = 0;   // number's bits, or where a text begins in the document
   };
 
-  void clear() {
-    nodes_.clear();
-    text_.clear();
-  }
+  explicit MsgpackTape(std::string_view document) : document_(document) {}
+  void clear() { nodes_.clear(); }
   void add(MsgpackKind kind, std::uint64_t value) { nodes_.push_back({kind, 0, value}); }
-  void add_text(MsgpackKind kind, std::string_view text);
+  /// `text` is a part of the document.
+  void add_text(MsgpackKind kind, std::string_view text) {
+    nodes_.push_back({kind, static_cast<std::uint32_t>(text.size()), static_cast<std::uint64_t>(text.data() - document_.data())});
+  }
   std::size_t size() const { return nodes_.size(); }
   /// The container that begins at a node ends here.
   void close(std::size_t start) { nodes_[start].size = static_cast<std::uint32_t>(nodes_.size()); }
   const Node& node(std::size_t position) const { return nodes_[position]; }
   std::string_view text(const Node& node) const {
-    return std::string_view(text_).substr(static_cast<std::size_t>(node.value), node.size);
+    return document_.substr(static_cast<std::size_t>(node.value), node.size);
   }
-  /// All texts; between two of them is a NUL.
-  const std::string& all_text() const { return text_; }
 
  private:
+  std::string_view document_;
   std::vector<Node> nodes_;
-  std::string text_;
 };
 
 /// A value of a tape, as `FieldReader` wants it.
@@ -104,7 +102,7 @@ class MsgpackWalker {
   Error wrong(std::string why) const;
 
  private:
-  struct Events;
+  class Reader;
   std::string origin_;
 };
 

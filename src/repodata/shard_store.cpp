@@ -99,8 +99,9 @@ void ShardStore::write(const Sha256& digest, std::string_view name, const IndexB
   write_atomically(target, bytes);
 }
 
-std::optional<FileLock> ShardStore::lock(const FileLock::Options& options) const {
+std::optional<FileLock> ShardStore::lock(const FileLock::Options& options) {
   try {
+    is_new_ = is_new_ || !is_directory(folder_);
     make_directories(folder_);
     return FileLock::acquire(folder_ + "/.lock", FileLock::Mode::exclusive, options);
   } catch (const Error& error) {
@@ -120,7 +121,7 @@ void ShardStore::tidy() {
   try {
     if (!is_directory(folder_)) return;
     write_atomically(mark, "");
-    sweep(time);
+    if (!is_new_) sweep(time);
   } catch (const Error& error) {
     log_warning(std::string("the cache of shards was not tidied: ") + error.what());
   }

@@ -38,7 +38,7 @@ class ShardStore {
   void tidy();
   /// Held while shards are fetched, so that two processes do not fetch the same. Nothing when there is
   /// no lock to be had in time: that costs only work.
-  std::optional<FileLock> lock(const FileLock::Options& options) const;
+  std::optional<FileLock> lock(const FileLock::Options& options);
 
  private:
   std::string path(const Sha256& digest) const;
@@ -46,6 +46,7 @@ class ShardStore {
 
   std::string folder_;
   Limits limits_;
+  bool is_new_ = false;  // nothing was there before us
 };
 
 }  // namespace envtool
