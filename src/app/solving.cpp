@@ -7,6 +7,7 @@
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/os/abandonable.hpp"
+#include "envtool/os/memory.hpp"
 #include "repodata_news.hpp"
 
 namespace envtool {
@@ -15,6 +16,7 @@ namespace detail {
 
 void ReachableRecords::load(const AppInputs& inputs, const std::vector<Channel>& channels, const Platform& platform,
                             std::vector<std::string> names, const std::vector<MatchSpec>& specs) {
+  expect_many_allocations();
   std::vector<Channel> wanted_channels = channels;
   ChannelConfig config = inputs.settings.channel_config;
   config.home = inputs.environment.home;
