@@ -56,6 +56,17 @@ std::uint32_t IndexBuilder::Bucket::intern(std::string_view wanted) {
   return table[slot] - 1;
 }
 
+// The records of a name follow each other and hardly differ: most strings stand where the record before had them.
+std::uint32_t IndexBuilder::Bucket::intern_next(std::string_view wanted, std::size_t position) {
+  if (position < previous.size()) {
+    std::uint32_t& number = previous[position];
+    if (string(number) != wanted) number = intern(wanted);
+    return number;
+  }
+  previous.push_back(intern(wanted));
+  return previous.back();
+}
+
 void IndexBuilder::Bucket::grow_table() {
   table.assign(std::max<std::size_t>(16, table.size() * 2), 0);
   for (std::uint32_t number = 0; number < ends.size(); ++number) {
@@ -122,7 +133,8 @@ std::string IndexBuilder::add(Section section, std::string_view file_name, const
 
   std::string& out = bucket->records;
   bucket->references.push_back({static_cast<std::uint32_t>(out.size()), section});
-  const auto put_string = [&](std::string_view string) { put_number(out, bucket->intern(string)); };
+  std::size_t position = 0;
+  const auto put_string = [&](std::string_view string) { put_number(out, bucket->intern_next(string, position++)); };
   const auto put_list = [&](const std::vector<std::string_view>& list) {
     put_number(out, list.size());
     for (const auto string : list) put_string(string);
@@ -165,6 +177,11 @@ void IndexBuilder::forget(Section section) {
       if (reference.section == section) reference.section = Section::forgotten;
     }
   }
+}
+
+void IndexBuilder::absorb(IndexBuilder& other) {
+  buckets_.merge(other.buckets_);
+  last_ = other.last_ = nullptr;
 }
 
 // A record that goes into the index, with what identifies it.

@@ -37,6 +37,9 @@ class IndexBuilder {
   void forget(Section section);
   /// The file name is in the document's list of removed files.
   void remove(std::string file_name) { removed_.push_back(std::move(file_name)); }
+  /// Takes over the records of another builder; the two have no name in common.
+  void absorb(IndexBuilder& other);
+  const std::string& subdir() const { return subdir_; }
   void set_info(RepoDataInfo info) { info_ = std::move(info); }
 
   /// Writes the index to an empty file and gives the memory back. Of two records that differ only in
@@ -64,8 +67,10 @@ class IndexBuilder {
     std::vector<std::uint32_t> table;   // hash table of string numbers + 1
     std::string records;
     std::vector<Reference> references;
+    std::vector<std::uint32_t> previous;  // the strings of the record before, in order
 
     std::uint32_t intern(std::string_view string);
+    std::uint32_t intern_next(std::string_view string, std::size_t position);
     std::string_view string(std::uint64_t number) const;
     void grow_table();
   };

@@ -1,10 +1,13 @@
 #include "repodata_reader.hpp"
 
+#include <algorithm>
 #include <set>
+#include <thread>
 
 #include "envtool/base/text.hpp"
 #include "json_scanner.hpp"
 #include "record_parser.hpp"
+#include "record_workers.hpp"
 
 namespace envtool {
 
@@ -12,15 +15,39 @@ namespace {
 
 constexpr std::int64_t newest_version = 3;
 
+// More do not help: one thread decompresses and splits the document for them.
+unsigned worker_count() { return std::clamp(std::thread::hardware_concurrency(), 1U, 4U); }
+
 class Reader {
  public:
   Reader(ByteSource& source, IndexBuilder& builder, std::stop_token stop)
-      : origin_(source.origin()), scanner_(source), builder_(builder), stop_(std::move(stop)) {}
+      : origin_(source.origin()), scanner_(source), builder_(builder), workers_(builder.subdir(), worker_count()),
+        stop_(std::move(stop)) {}
 
   ReadSummary read() {
+    std::exception_ptr later;
+    try {
+      read_document();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) throw;
+      later = std::current_exception();
+    } catch (const EnoughRead&) {
+    }
+    // What is wrong first in the document is what is told, whoever came upon it first.
+    if (const auto malformed = workers_.finish(builder_, summary_)) {
+      throw scanner_.error_at(malformed->offset, "the record of `" + escape_control(malformed->file_name) + "`: " + malformed->why);
+    }
+    if (later) std::rethrow_exception(later);
+    return summary_;
+  }
+
+ private:
+  // A worker has come upon an error: the rest of the document is of no interest.
+  struct EnoughRead {};
+
+  void read_document() {
     if (scanner_.peek() == '\0') {
-      scanner_.expect_end();  // an empty file is an empty index (CEP 36)
-      return summary_;
+      return scanner_.expect_end();  // an empty file is an empty index (CEP 36)
     }
     scanner_.enter('{');
     std::string_view literal;
@@ -35,10 +62,8 @@ class Reader {
       else scanner_.skip_value();
     }
     scanner_.expect_end();
-    return summary_;
   }
 
- private:
   std::string unquote(std::string_view literal) {
     const std::uint64_t place = scanner_.piece_offset();
     try {
@@ -56,7 +81,7 @@ class Reader {
 
   // `packages` and its like. A key that comes twice counts the last time, as for every JSON reader.
   void read_section(const std::string& key, Section section) {
-    if (!seen_.insert(key).second) builder_.forget(section);
+    if (!seen_.insert(key).second) workers_.forget(section);
     read_records(section, {});
   }
 
@@ -66,28 +91,19 @@ class Reader {
     scanner_.enter('{');
     std::string_view literal;
     while (scanner_.next_key(literal)) {
-      if ((++summary_.records & 0xfff) == 0 && stop_.stop_requested()) throw Error("interrupted", ErrorKind::interrupted);
-      file_name_ = unquote(literal) + extension;
-      read_record(section);
+      if ((++summary_.records & 0xfff) == 0) {
+        if (stop_.stop_requested()) throw Error("interrupted", ErrorKind::interrupted);
+        if (workers_.failed()) throw EnoughRead{};
+      }
+      const std::string file_name = unquote(literal) + extension;
+      const std::string_view json = scanner_.take_value();
+      workers_.add(section, file_name, json, scanner_.piece_offset());
     }
-  }
-
-  void read_record(Section section) {
-    const std::string_view json = scanner_.take_value();
-    std::string problem;
-    try {
-      problem = parser_.parse(json, record_);
-    } catch (const MalformedJson& malformed) {
-      throw scanner_.error_at(scanner_.piece_offset(), "the record of `" + escape_control(file_name_) + "`: " + malformed.why);
-    }
-    if (problem.empty()) problem = builder_.add(section, file_name_, record_);
-    if (problem.empty()) return;
-    if (summary_.skipped++ == 0) summary_.first_problem = "`" + escape_control(file_name_) + "`: " + problem;
   }
 
   // CEP 48: records by archive format, file names without extension. Unknown formats are of no use.
   void read_revision() {
-    if (!seen_.insert("v3").second) builder_.forget(Section::revision3);
+    if (!seen_.insert("v3").second) workers_.forget(Section::revision3);
     if (is_null()) return;
     scanner_.enter('{');
     std::string_view literal;
@@ -136,10 +152,9 @@ class Reader {
   std::string origin_;
   JsonScanner scanner_;
   IndexBuilder& builder_;
+  RecordWorkers workers_;
   std::stop_token stop_;
   RecordParser parser_;
-  RawRecord record_;
-  std::string file_name_;
   std::set<std::string> seen_;
   ReadSummary summary_;
 };
