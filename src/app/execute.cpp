@@ -27,6 +27,21 @@ std::vector<Url> credentialed_urls(const RepoDataRecord& record, const std::vect
   return {url};
 }
 
+/// A rollback needs the very packages of then: says which ones cannot be had, and what can be done without them.
+[[noreturn]] void throw_missing(const Plan& plan, const std::vector<RepoDataRecord>& missing, const Error& cause) {
+  std::vector<std::string> names;
+  for (const RepoDataRecord& record : missing) names.push_back(record.dist());
+  if (names.empty()) throw;  // what is being handled
+  const std::string number = std::to_string(plan.restoration->revision);
+  throw Error("revision " + number + " needs " + (names.size() == 1 ? "a package" : "packages") + " that could not be fetched", cause.kind())
+      .at(plan.prefix.path())
+      .because("no cache has " + join(names, ", "))
+      .caused_by(cause)
+      .hint("nothing was changed; a cache or mirror that still has " + std::string(names.size() == 1 ? "it" : "them") + " can be named by `pkgs_dirs` or a channel")
+      .hint("`envtool install` with other builds of what `envtool history show " + number + "` lists comes close")
+      .with("packages", names);
+}
+
 std::vector<CachedPackage> fetch(const AppInputs& inputs, const Plan& plan) {
   const std::vector<RepoDataRecord> records = plan.transaction.to_link();
   if (records.empty()) return {};
@@ -35,9 +50,15 @@ std::vector<CachedPackage> fetch(const AppInputs& inputs, const Plan& plan) {
   cache_options.sources = [&plan](const RepoDataRecord& record) { return credentialed_urls(record, plan.channels); };
   PackageCache cache(inputs.settings.pkgs_dirs, std::move(cache_options));
   CacheReporter* reporter = inputs.reporter.on_fetch_start(plan.to_download.size(), plan.download_bytes());
-  auto cached = cache.ensure(records, fetcher, reporter, inputs.stop);
-  inputs.reporter.on_fetch_finish();
-  return cached;
+  try {
+    auto cached = cache.ensure(records, fetcher, reporter, inputs.stop);
+    inputs.reporter.on_fetch_finish();
+    return cached;
+  } catch (const Error& error) {
+    if (!plan.restoration || error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::no_space) throw;
+    inputs.reporter.on_fetch_finish();
+    throw_missing(plan, cache.missing(records), error);
+  }
 }
 
 /// The transaction with what only the unpacked archives know (locks and @EXPLICIT lists name no more

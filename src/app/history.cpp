@@ -126,4 +126,16 @@ KeptRevisions kept_revisions(const Settings& settings, const EnvSnapshot& enviro
   return kept;
 }
 
+void add_packages_in_use(KeptRevisions& kept, const Settings& settings, const EnvSnapshot& environment) {
+  for (const FoundEnvironment& found :
+       list_environments(settings.root_prefix, settings.envs_dirs, EnvironmentRegistry(environment.home))) {
+    try {
+      const PrefixData data = PrefixData::load(Prefix(found.path));
+      kept.needs.in_use.insert(kept.needs.in_use.end(), data.records().begin(), data.records().end());
+    } catch (const Error& error) {
+      kept.warnings.push_back("the packages of " + found.path + " cannot be read, and some may be taken for unused (" + error.message() + ")");
+    }
+  }
+}
+
 }  // namespace envtool

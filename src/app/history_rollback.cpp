@@ -168,10 +168,10 @@ Plan plan_rollback(const AppInputs& inputs, const Prefix& prefix, std::optional<
   if (inputs.settings.offline && !plan.to_download.empty()) {
     std::vector<std::string> names;
     for (const RepoDataRecord& record : plan.to_download) names.push_back(record.dist());
-    throw Error("revision " + std::to_string(number) + " needs packages that are in no cache", ErrorKind::offline)
+    throw Error("revision " + std::to_string(number) + " needs " + (names.size() == 1 ? "a package that is" : "packages that are") + " in no cache", ErrorKind::offline)
         .at(prefix.path())
         .because(join(names, ", "))
-        .hint("run the command without `--offline`")
+        .hint("run the command without `--offline` (setting `offline`)")
         .with("packages", names);
   }
   const bool changes = !plan.transaction.empty() || plan.variables || restoration->removes_variables || restoration->pinned ||

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "envtool/app/freeze.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/os/files.hpp"
@@ -320,7 +321,8 @@ class Verifier {
           else if (!is_elsewhere(path)) open.push_back(std::move(path));
         } else if (name.find(".envtool-saved-") != std::string::npos) {
           ++report_.saved;
-        } else if (!files.is_claimed(path) && !of_pip_.contains(path) && !(name.ends_with(".pyc") && folder.ends_with("__pycache__"))) {
+        } else if (!files.is_claimed(path) && !of_pip_.contains(path) && !(name.ends_with(".pyc") && folder.ends_with("__pycache__")) &&
+                   !is_own_mark(prefix_, path)) {
           ++report_.extra_count;
           if (options_.list_extra) report_.extra.push_back(std::move(path));
         }

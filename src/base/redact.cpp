@@ -180,4 +180,16 @@ std::string redact(std::string_view text) {
   return out;
 }
 
+bool names_a_secret(std::string_view variable) {
+  const std::string lower = to_lower(variable);
+  for (const std::string_view part : {"token", "secret", "passw", "passphrase", "credential", "apikey", "privatekey"})
+    if (lower.find(part) != std::string::npos) return true;
+  // Whole words only: `PWD`, `MONKEY` and `AUTHOR` are harmless.
+  for (const std::string_view word : {"key", "auth", "pass", "pwd", "pat", "cookie"}) {
+    const std::string with_prefix = "_" + std::string(word);
+    if (lower.ends_with(with_prefix) || lower.find(with_prefix + "_") != std::string::npos) return true;
+  }
+  return lower == "key" || lower == "auth" || lower == "pass" || lower == "cookie";
+}
+
 }  // namespace envtool

@@ -250,4 +250,8 @@ std::string with_thousands(std::uint64_t number) {
   return digits;
 }
 
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
+  return with_thousands(number) + " " + std::string(number == 1 ? one : many);
+}
+
 }  // namespace envtool

@@ -66,6 +66,8 @@ int list_all_environments(const CommandContext& context);
 
 void add_global_options(CLI::App& app, GlobalOptions& options);
 void add_target_options(CLI::App& app, TargetOptions& options);
+/// What an option or argument that names a revision accepts: CLI11 would read `-1` as the largest number.
+std::string revision_problem(const std::string& text);
 /// Whether a command takes one `--platform`.
 enum class PlatformOption { one, none };
 void add_channel_options(CLI::App& app, ChannelOptions& options, PlatformOption platform = PlatformOption::one);

@@ -60,7 +60,17 @@ std::string package_text(const ListedPackage& package) {
 
 std::string shown(const std::string& text) { return escape_control(redact(text)); }
 
-std::string shown_variable(const std::string& value) { return value == unset_variable_mark ? "(unset)" : escape_control(value); }
+constexpr const char* hidden = "***";
+
+/// Values of variables that look like secrets are shown by `env config vars list` alone.
+std::string shown_variable(const std::string& name, const std::string& value) {
+  return value == unset_variable_mark ? "(unset)" : names_a_secret(name) ? hidden : shown(value);
+}
+
+Json variable_json(const std::string& name, const std::string& value) {
+  if (value == unset_variable_mark) return nullptr;
+  return names_a_secret(name) ? hidden : redact(value);
+}
 
 Json package_json(const std::optional<ListedPackage>& package) {
   if (!package) return nullptr;
@@ -153,7 +163,7 @@ std::string revision_text(const RevisionView& view) {
   flush("pip packages");
   for (const std::string& pin : parse_pinned(view.pinned.value_or(""))) rows.push_back({"  " + shown(pin)});
   flush("pins");
-  for (const auto& [name, value] : view.variables) rows.push_back({"  " + escape_control(name), shown_variable(value)});
+  for (const auto& [name, value] : view.variables) rows.push_back({"  " + escape_control(name), shown_variable(name, value)});
   flush("variables");
   if (!view.is_recorded && view.problem.empty())
     text += "\nAnother tool made this revision: of pip packages, pins and variables nothing is known.\n";
@@ -177,7 +187,7 @@ Json revision_json(const RevisionView& view) {
   for (const auto& [name, version] : view.pip) document["pip"].push_back({{"name", name}, {"version", version}});
   document["pinned"] = parse_pinned(view.pinned.value_or(""));
   document["variables"] = Json::object();
-  for (const auto& [name, value] : view.variables) document["variables"][name] = value == unset_variable_mark ? Json(nullptr) : Json(value);
+  for (const auto& [name, value] : view.variables) document["variables"][name] = variable_json(name, value);
   return document;
 }
 
@@ -187,12 +197,13 @@ std::string difference_text(const RevisionDifference& difference) {
     std::vector<std::vector<std::string>> rows;
     for (const auto& change : changes)
       rows.push_back({change.from && change.to ? "  ~" : change.to ? "  +" : "  -", escape_control(change.name),
-                      (change.from ? show(*change.from) : "") + (change.from && change.to ? " -> " : "") + (change.to ? show(*change.to) : "")});
+                      (change.from ? show(change.name, *change.from) : "") + (change.from && change.to ? " -> " : "") +
+                          (change.to ? show(change.name, *change.to) : "")});
     add_section(text, title, rows);
   };
-  section("packages", difference.packages, [](const ListedPackage& package) { return shown(package_text(package)); });
-  section("pip packages", difference.pip, [](const std::string& version) { return escape_control(version); });
-  section("asked for", difference.requested, [](const std::vector<std::string>& specs) { return shown(join(specs, ", ")); });
+  section("packages", difference.packages, [](const std::string&, const ListedPackage& package) { return shown(package_text(package)); });
+  section("pip packages", difference.pip, [](const std::string&, const std::string& version) { return escape_control(version); });
+  section("asked for", difference.requested, [](const std::string&, const std::vector<std::string>& specs) { return shown(join(specs, ", ")); });
   std::vector<std::vector<std::string>> pins;
   for (const std::string& pin : difference.pins_removed) pins.push_back({"  -", shown(pin)});
   for (const std::string& pin : difference.pins_added) pins.push_back({"  +", shown(pin)});
@@ -209,12 +220,13 @@ Json difference_json(const RevisionDifference& difference, std::size_t from, std
     document[key] = Json::array();
     for (const auto& change : changes) document[key].push_back({{"name", change.name}, {"from", value(change.from)}, {"to", value(change.to)}});
   };
+  const auto variable = [](const std::string& name, const std::optional<std::string>& value) { return value ? variable_json(name, *value) : Json(nullptr); };
   put("packages", difference.packages, package_json);
   put("pip", difference.pip, value_json<std::string>);
   put("requested", difference.requested, value_json<std::vector<std::string>>);
-  put("variables", difference.variables, [](const std::optional<std::string>& value) {
-    return value && *value != unset_variable_mark ? Json(*value) : Json(nullptr);
-  });
+  document["variables"] = Json::array();
+  for (const auto& change : difference.variables)
+    document["variables"].push_back({{"name", change.name}, {"from", variable(change.name, change.from)}, {"to", variable(change.name, change.to)}});
   document["pins"] = {{"removed", difference.pins_removed}, {"added", difference.pins_added}};
   return document;
 }
@@ -226,13 +238,23 @@ std::string conda_revisions_text(const std::vector<RevisionView>& views) {
     const auto version = [](const ListedPackage& package) {
       return escape_control(package.version) + (package.channel.empty() ? "" : " (" + shown(package.channel) + ")");
     };
-    const auto changes = since_last(views, view.number).packages;
+    const RevisionDifference difference = since_last(views, view.number);
+    const auto& changes = difference.packages;
     for (const auto& change : changes)
       if (change.from && change.to) text += "     " + escape_control(change.name) + "  {" + version(*change.from) + " -> " + version(*change.to) + "}\n";
     for (const auto& change : changes)
       if (!change.to) text += "    -" + escape_control(change.name) + "-" + version(*change.from) + "\n";
     for (const auto& change : changes)
       if (!change.from) text += "    +" + escape_control(change.name) + "-" + version(*change.to) + "\n";
+    for (const auto& change : difference.pip) {
+      const std::string name = escape_control(change.name);
+      text += change.from && change.to ? "     " + name + "  {" + escape_control(*change.from) + " -> " + escape_control(*change.to) + " (pip)}\n"
+              : change.to              ? "    +" + name + "-" + escape_control(*change.to) + " (pip)\n"
+                                       : "    -" + name + "-" + escape_control(*change.from) + " (pip)\n";
+    }
+    const std::string others = other_changes(difference);
+    if (!others.empty()) text += "     (" + others + ")\n";
+    else if (changes.empty() && difference.pip.empty()) text += "     (no packages)\n";
     text += "\n";
   }
   return text;

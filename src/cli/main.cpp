@@ -149,6 +149,12 @@ int run_main(int argc, char** argv) {
     } catch (const CLI::ExtrasError&) {
       std::vector<std::string> extras = app.remaining(true);
       result = report_usage_error("not understood: " + join(extras, " "), context.global.json);
+    } catch (const CLI::RequiredError& error) {
+      // "to is required" is no sentence.
+      const std::string text = error.what();
+      const std::size_t end = text.rfind(" is required");
+      const bool is_name = end != std::string::npos && text.find(' ') == end;
+      result = report_usage_error(is_name ? "`" + text.substr(0, end) + "` is missing on the command line" : text, context.global.json);
     } catch (const CLI::ParseError& error) {
       result = report_usage_error(error.what(), context.global.json);
     } catch (const Error& error) {

@@ -1,6 +1,9 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+
 #include "command.hpp"
+#include "envtool/base/text.hpp"
 
 namespace envtool {
 
@@ -63,6 +66,11 @@ void add_channel_options(CLI::App& app, ChannelOptions& options, PlatformOption 
       ->group(group);
   app.add_flag("-C,--use-index-cache", options.use_index_cache, "Use channel records from the cache, however old")
       ->group(group);
+}
+
+std::string revision_problem(const std::string& text) {
+  const bool is_number = !text.empty() && text.size() <= 9 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return is_number ? "" : "`" + escape_control(text) + "` is not the number of a revision; `envtool history` lists them";
 }
 
 }  // namespace envtool

@@ -43,9 +43,9 @@ std::string plan_text(const Plan& plan) {
   for (const PrefixRecord& record : transaction.remove) rows.push_back(row("  -", record, record.version, ""));
   std::string text = "Environment: " + plan.prefix.path() + (plan.replaces_existing ? " (replaces the one that is there)" : "") + "\n\n";
   if (plan.replaces_existing)
-    if (const auto foreign = unowned_files(plan.prefix); !foreign.empty())
-      text += "The environment that is there holds " + with_thousands(foreign.size()) +
-              " files that no package owns (for example `" + escape_control(foreign.front()) + "`); they go, too.\n\n";
+    if (const auto foreign = files_of_nobody(plan.prefix); !foreign.empty())
+      text += "The environment that is there holds " + counted(foreign.size(), "file", "files") +
+              " that no package owns (for example `" + escape_control(foreign.front()) + "`); " + (foreign.size() == 1 ? "it goes" : "they go") + ", too.\n\n";
   text += format_table(rows);
   std::string counts;
   auto count = [&](std::size_t number, const char* what) {

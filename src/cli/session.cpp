@@ -85,7 +85,10 @@ RecoverResult recover_and_tell(const CommandContext& context, const Prefix& pref
     case RecoverResult::Outcome::undone:
       if (!context.global.quiet) tell("A change to " + prefix.path() + " that was being taken back is taken back now.");
       break;
-    case RecoverResult::Outcome::discarded:  // as if it had not begun
+    case RecoverResult::Outcome::discarded:
+      if (!context.global.quiet)
+        tell("A change to " + prefix.path() + " was cut short before it was decided; it is undone, and the environment is as before it.");
+      break;
     case RecoverResult::Outcome::busy:
     case RecoverResult::Outcome::clean:
       break;

@@ -92,8 +92,8 @@ std::optional<CacheFolder> cache_of(const std::vector<std::string>& directories,
 /// Finds out what of a cache somebody needs.
 class Needs {
  public:
-  explicit Needs(const CacheNeeds& needs) : needs_(needs) {
-    for (const RepoDataRecord& record : needs.packages) by_dist_.emplace(record.dist(), &record);
+  Needs(const CacheNeeds& needs, const std::vector<RepoDataRecord>& packages) : needs_(needs) {
+    for (const RepoDataRecord& record : packages) by_dist_.emplace(record.dist(), &record);
   }
   /// An unpacked package; remembers that its archive need not stay.
   bool takes_package(const std::string& path) {
@@ -142,7 +142,7 @@ bool is_fresh(const std::string& path) {
 
 PackageCache::CleanPlan PackageCache::plan_clean(bool tarballs, bool packages, bool force_packages, const CacheNeeds& needed) const {
   CleanPlan plan;
-  Needs needs(needed);
+  Needs needs(needed, needed.packages), in_use(needed, needed.in_use);
   if (!force_packages)
     for (const std::string& directory : directories_)
       for (const std::string& name : list_directory(directory))
@@ -158,7 +158,9 @@ PackageCache::CleanPlan PackageCache::plan_clean(bool tarballs, bool packages, b
         if (!packages || !is_package) continue;
         const Usage usage = usage_of(path);
         if (!force_packages && usage.linked_elsewhere) continue;
-        (!force_packages && needs.takes_package(path) ? plan.kept : plan.packages).push_back({path, usage.bytes});
+        const bool is_kept = !force_packages && needs.takes_package(path);
+        if (!force_packages && !is_kept && in_use.takes_package(path)) continue;
+        (is_kept ? plan.kept : plan.packages).push_back({path, usage.bytes});
       } else if (is_partial_download(name)) {
         plan.temporary.push_back({path, usage_of(path).bytes});
       } else if (tarballs && !archive_extension(name).empty()) {

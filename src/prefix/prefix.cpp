@@ -31,7 +31,7 @@ std::string Prefix::operator/(std::string_view relative) const { return path_ + 
 bool is_environment(const Prefix& prefix) { return exists(prefix.history_file()); }
 
 std::optional<Frozen> frozen(const Prefix& prefix) {
-  Frozen result{"The environment is marked as frozen."};
+  Frozen result{"The environment is marked as frozen.", false};
   if (!exists_no_follow(prefix.frozen_file())) return std::nullopt;
   std::optional<std::string> text;
   try {
@@ -43,8 +43,10 @@ std::optional<Frozen> frozen(const Prefix& prefix) {
   const Json document = Json::parse(*text, nullptr, false);
   if (document.is_object())
     if (auto found = document.find("message"); found != document.end() && found->is_string() &&
-                                               !strip(found->get_ref<const std::string&>()).empty())
+                                               !strip(found->get_ref<const std::string&>()).empty()) {
       result.message = found->get<std::string>();
+      result.has_message = true;
+    }
   return result;
 }
 
@@ -90,7 +92,8 @@ EnvironmentVariables parse_state(std::string_view text, const std::string& origi
   if (found == document.end() || found->is_null()) return variables;
   if (!found->is_object()) throw fail("`env_vars` is not an object");
   for (const auto& [name, value] : found->items()) {
-    if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
+    const bool is_odd = std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || c == '='; });
+    if (name.empty() || is_odd)
       throw fail("`" + escape_control(name) + "` cannot be the name of a variable");
     if (value.is_string())
       variables[name] = value.get<std::string>();

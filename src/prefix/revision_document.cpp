@@ -225,7 +225,11 @@ RevisionDocument parse_revision(std::string_view text, const std::string& origin
     if (!specs.is_array()) fields.fail("`requested` has something that is no list");
     for (const Json& spec : specs) document.state.requested[name].push_back(fields.as_text(spec, "requested"));
   }
-  if (fields.find("pinned") != nullptr) document.state.pinned = fields.text("pinned");
+  if (fields.find("pinned") != nullptr) {
+    document.state.pinned = fields.text("pinned");
+    for (const char c : *document.state.pinned)
+      if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) fields.fail("`pinned` has a control character");
+  }
   if (const Json* variables = fields.find("variables"))
     document.state.variables = parse_state(Json{{"env_vars", *variables}}.dump(), origin);
   if (const Json* pip = fields.find("pip")) {

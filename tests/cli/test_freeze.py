@@ -28,6 +28,43 @@ class Frozen(CliTest):
         self.assertIn("was not frozen", self.envtool("unfreeze", "-n", "e").out)
         self.assertEqual(list(self.env.rglob("EXTERNALLY-MANAGED")), [])
 
+    def test_a_message_stays(self):
+        self.envtool("freeze", "-n", "e", "-m", "in production")
+        self.envtool("freeze", "-n", "e")
+        self.assertIn("in production", self.envtool("remove", "-y", "-n", "e", "tool", code=1).err)
+        self.envtool("freeze", "-n", "e", "-m", "something else")
+        self.assertIn("something else", self.envtool("remove", "-y", "-n", "e", "tool", code=1).err)
+
+    def test_a_folder_in_its_place(self):
+        self.mark.mkdir()
+        self.assert_contains(self.envtool("freeze", "-n", "e", code=1).err, "folder", "unfreeze")
+        self.assertIn("frozen", self.envtool("remove", "-y", "-n", "e", "tool", code=1).err)
+        (self.mark / "precious").touch()
+        self.assert_contains(self.envtool("unfreeze", "-n", "e", code=1).err, "there is something in it", "remove it yourself", str(self.mark))
+        (self.mark / "precious").unlink()
+        self.assertIn("can be changed again", self.envtool("unfreeze", "-n", "e").out)
+        self.assertFalse(self.mark.exists())
+        self.envtool("remove", "-y", "-n", "e", "tool")
+
+    def test_a_symlink_in_its_place(self):
+        target = self.write("policy", "theirs")
+        self.mark.symlink_to(target)
+        for message in ([], ["-m", "why"]):
+            self.assert_contains(self.envtool("freeze", "-n", "e", *message, code=1).err, "symlink", "neither followed nor replaced")
+        self.assertEqual((self.mark.is_symlink(), target.read_text()), (True, "theirs"))
+        self.envtool("unfreeze", "-n", "e")
+        self.assertEqual((self.mark.is_symlink(), target.read_text()), (False, "theirs"))
+
+    def test_in_lists(self):
+        self.envtool("create", "-q", "-y", "-n", "other")
+        self.envtool("freeze", "-n", "e")
+        for command in (["env", "list"], ["info", "--envs"]):
+            lines = self.envtool(*command, env={"CONDA_PREFIX": str(self.env)}).out.splitlines()
+            self.assertEqual(lines[:4], ["# conda environments:", "#", "# * -> active", "# + -> frozen"])
+            self.assertEqual([line.split() for line in lines[4:]], [["e", "*", "+", str(self.env)], ["other", str(self.prefix("other"))]])
+            details = self.envtool(*command, "--json").json()["envs_details"]
+            self.assertEqual({path: entry["frozen"] for path, entry in details.items()}, {str(self.env): True, str(self.prefix("other")): False})
+
     def changes(self):
         return [["install", "-y", "-n", "e", *self.from_channel, "other"], ["update", "-y", "-n", "e", *self.from_channel, "tool"],
                 ["remove", "-y", "-n", "e", "tool"], ["remove", "-y", "-n", "e", "--all"], ["env", "remove", "-y", "-n", "e"],
@@ -138,6 +175,18 @@ class Pip(CliTest):
         self.envtool("unfreeze", "-n", "e")
         self.assertFalse(self.file.exists())
         self.assertEqual(self.pip("install", "whisper").returncode, 0)
+
+    def test_what_became_of_the_file(self):
+        self.assertEqual(self.envtool("freeze", "-n", "e", "--json").json()["externally_managed"], str(self.file))
+        self.assertNotIn("EXTERNALLY-MANAGED", self.envtool("verify", "--quick", "--extra", "-n", "e", code=None).out)
+        dry_run = ["env", "remove", "-n", "e", "-y", "--override-frozen", "--dry-run", "--json"]
+        unowned = self.envtool(*dry_run).json()["unowned_files"]
+        self.assertIsNone(self.envtool("unfreeze", "-n", "e", "--json").json()["externally_managed"])
+        self.assertFalse(self.file.exists())
+        self.file.write_text("theirs")
+        self.addCleanup(lambda: self.file.unlink(missing_ok=True))
+        self.assertEqual(self.envtool(*dry_run).json()["unowned_files"], unowned + 1)
+        self.assertEqual(self.envtool("unfreeze", "-n", "e", "--json").json()["externally_managed"], str(self.file))
 
     def test_what_somebody_else_wrote_stays(self):
         text = "[externally-managed]\nError=by the distribution\n"

@@ -99,5 +99,7 @@ struct KeptRevisions {
   std::vector<std::string> warnings;
 };
 KeptRevisions kept_revisions(const Settings& settings, const EnvSnapshot& environment);
+/// Adds the packages that every known environment has now (`CacheNeeds::in_use`).
+void add_packages_in_use(KeptRevisions& kept, const Settings& settings, const EnvSnapshot& environment);
 
 }  // namespace envtool

@@ -40,5 +40,7 @@ bool is_valid_utf8(std::string_view text);
 std::string human_size(std::uint64_t bytes);
 /// `1,234`.
 std::string with_thousands(std::uint64_t number);
+/// `1 file`, `1,234 files`.
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many);
 
 }  // namespace envtool

@@ -96,5 +96,7 @@ std::string percent_decode(std::string_view text);
 /// `?token=`, signatures) and the values of `Authorization:` headers by `***`: for foreign text
 /// (pip's output, server messages) that we show or store. Doubtful cases are replaced.
 std::string redact(std::string_view text);
+/// True when a variable of this name is likely to hold a secret (`API_TOKEN`, `DB_PASSWORD`, `AWS_SECRET_ACCESS_KEY`).
+bool names_a_secret(std::string_view variable);
 
 }  // namespace envtool

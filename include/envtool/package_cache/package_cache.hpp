@@ -43,8 +43,10 @@ struct CachedPackage {
   std::shared_ptr<const void> lease;
 };
 
-/// What shall stay in the caches although no file of it is in use right now.
+/// What shall stay in the caches although no file of it is hard-linked.
 struct CacheNeeds {
+  /// Packages that environments have: in use, also where all of their files were copied or rewritten.
+  std::vector<RepoDataRecord> in_use;
   std::vector<RepoDataRecord> packages;
   /// Identifiers of bundles (bundle.hpp).
   std::set<std::string> bundles;
@@ -105,7 +107,8 @@ class PackageCache {
     /// What would go if `CacheNeeds` did not ask for it.
     std::vector<CleanItem> kept;
   };
-  /// Packages whose files are hard-linked by no environment count as unused (link count 1).
+  /// Packages whose files are hard-linked by no environment (link count 1), and that `needs` does not know to be in
+  /// use, count as unused.
   /// `temporary` is always listed.
   /// What `needs` names stays, unless `force_packages`: unpacked where it is, else as an archive.
   CleanPlan plan_clean(bool tarballs, bool packages, bool force_packages, const CacheNeeds& needs = {}) const;

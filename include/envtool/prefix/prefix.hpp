@@ -45,6 +45,8 @@ bool is_environment(const Prefix& prefix);
 struct Frozen {
   /// The marker's message, or a general one when it has none.
   std::string message;
+  /// It is the marker's own.
+  bool has_message = false;
 };
 /// The mark of `conda-meta/frozen`, or nothing. A marker that cannot be understood still freezes.
 std::optional<Frozen> frozen(const Prefix& prefix);

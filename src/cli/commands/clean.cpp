@@ -33,6 +33,7 @@ int run_clean(const CommandContext& context, CleanOptions options) {
   PackageCache cache(settings.pkgs_dirs);
   KeptRevisions kept;
   if (!options.all_revisions && !options.force_packages) kept = kept_revisions(settings, context.environment);
+  if (!options.force_packages) add_packages_in_use(kept, settings, context.environment);
   const auto plan = cache.plan_clean(options.all || options.tarballs, options.all || options.packages || options.force_packages,
                                      options.force_packages, kept.needs);
   std::vector<std::string> indices;
@@ -50,10 +51,10 @@ int run_clean(const CommandContext& context, CleanOptions options) {
                             {"channel record caches", std::to_string(indices.size()), ""}}));
     for (const std::string& text : kept.warnings) print_note("warning: " + escape_control(text));
     if (!plan.kept.empty())
-      print_out("Kept: " + std::to_string(plan.kept.size()) + (plan.kept.size() == 1 ? " package (" : " packages (") + human_size(total(plan.kept)) +
-                ") that the last " + std::to_string(settings.keep_revisions) + " revisions of " + std::to_string(kept.environments) +
-                (kept.environments == 1 ? " environment" : " environments") +
-                " need, so that `envtool rollback` works without the network (`--all-revisions` removes them, too)\n");
+      print_out("Kept: " + counted(plan.kept.size(), "package", "packages") + " (" + human_size(total(plan.kept)) +
+                ") that the last " + counted(settings.keep_revisions, "revision", "revisions") + " of " +
+                counted(kept.environments, "environment needs", "environments need") +
+                ", so that `envtool rollback` works without the network (`--all-revisions` removes them, too)\n");
   }
   const bool nothing = plan.tarballs.empty() && plan.packages.empty() && plan.temporary.empty() && indices.empty();
   if (options.dry_run && chatty) print_out("This was a dry run: nothing was removed.\n");
@@ -93,7 +94,7 @@ void register_clean(CLI::App& app, CommandContext& context) {
   add_global_options(*command, context.global);
   command->add_flag("-a,--all", options->all, "Archives, unused packages, channel records");
   command->add_flag("-t,--tarballs", options->tarballs, "Downloaded archives");
-  command->add_flag("-p,--packages", options->packages, "Unpacked packages that no environment links to");
+  command->add_flag("-p,--packages", options->packages, "Unpacked packages that no environment uses");
   command->add_flag("-i,--index-cache", options->index_cache, "Cached channel records");
   command->add_flag("-f,--force-pkgs-dirs", options->force_packages, "All unpacked packages, used or not");
   command->add_flag("--all-revisions", options->all_revisions, "Also what only earlier revisions of environments need");

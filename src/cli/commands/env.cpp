@@ -42,8 +42,9 @@ int list_all_environments(const CommandContext& context) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const FoundEnvironment& environment : environments)
-    rows.push_back({escape_control(environment.name), environment.path == active ? "*" : " ", escape_control(environment.path)});
-  print_out("# conda environments:\n#\n" + format_table(rows));
+    rows.push_back({escape_control(environment.name), environment.path == active ? "*" : " ",
+                    frozen(Prefix(environment.path)) ? "+" : " ", escape_control(environment.path)});
+  print_out("# conda environments:\n#\n# * -> active\n# + -> frozen\n" + format_table(rows));
   return 0;
 }
 
@@ -123,10 +124,8 @@ void register_variables(CLI::App& env, CommandContext& context) {
       };
     });
   };
-  add("list", "Show them", false, [](const AppInputs& inputs, const Prefix& prefix, bool json, const Options&) {
-    InstallOptions options;
-    options.reporter = &inputs.reporter;
-    recover(prefix, options);
+  add("list", "Show them", false, [&context](const AppInputs&, const Prefix& prefix, bool json, const Options&) {
+    recover_and_tell(context, prefix);
     EnvironmentVariables variables = read_state(prefix);
     std::erase_if(variables, [](const auto& item) { return item.second == unset_variable_mark; });
     if (json) print_json(nlohmann::ordered_json(variables));

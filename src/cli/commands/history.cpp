@@ -92,14 +92,14 @@ void register_history(CLI::App& app, CommandContext& context) {
   auto* show = command->add_subcommand("show", "The packages, wishes, pins and variables of a revision");
   add_global_options(*show, context.global);
   add_target_options(*show, options->target);
-  show->add_option("revision", options->revision, "Number of the revision")->required();
+  show->add_option("revision", options->revision, "Number of the revision")->required()->check(revision_problem);
   show->callback([&context, options] { context.action = [&context, options] { return run_show(context, *options); }; });
 
   auto* diff = command->add_subcommand("diff", "What differs between two revisions");
   add_global_options(*diff, context.global);
   add_target_options(*diff, options->target);
-  diff->add_option("from", options->revision, "Number of the first revision")->required();
-  diff->add_option("to", options->other, "Number of the second revision")->required();
+  diff->add_option("from", options->revision, "Number of the first revision")->required()->check(revision_problem);
+  diff->add_option("to", options->other, "Number of the second revision")->required()->check(revision_problem);
   diff->callback([&context, options] { context.action = [&context, options] { return run_diff(context, *options); }; });
 
   auto* rollback = app.add_subcommand("rollback", "Bring an environment back to an earlier revision");
@@ -110,7 +110,7 @@ void register_history(CLI::App& app, CommandContext& context) {
   auto back = std::make_shared<Rollback>();
   add_global_options(*rollback, context.global);
   add_target_options(*rollback, back->target);
-  rollback->add_option("revision", back->choices.revision, "Number of the revision (default: the one before the current)");
+  rollback->add_option("revision", back->choices.revision, "Number of the revision (default: the one before the current)")->check(revision_problem);
   rollback->add_flag("-d,--dry-run", back->choices.dry_run, "Show what would be done and stop");
   rollback->add_flag("--override-frozen", back->choices.override_frozen, "Change the environment although it is frozen");
   rollback->callback([&context, back] { context.action = [&context, back] { return roll_back(context, back->target, back->choices); }; });

@@ -62,7 +62,7 @@ void register_install(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<SolvingOptions>();
   auto revision = std::make_shared<std::optional<std::size_t>>();
   auto* command = add_command(app, context, "install", "Add packages to an environment, or other versions of them", Verb::install, options);
-  command->add_option("--revision", *revision, "Bring the environment back to this revision (see `envtool rollback`)");
+  command->add_option("--revision", *revision, "Bring the environment back to this revision (see `envtool rollback`)")->check(revision_problem);
   command->callback([&context, options, revision] {
     context.action = [&context, options, revision] {
       if (!*revision) return run_change(context, *options, Verb::install);

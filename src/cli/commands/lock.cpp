@@ -54,7 +54,7 @@ int run_lock(const CommandContext& context, const LockCommand& command) {
     document["warnings"] = result.warnings;
     print_json(document);
   } else if (chatty) {
-    for (const auto& [platform, count] : result.packages) print_out(platform + ": " + std::to_string(count) + " packages\n");
+    for (const auto& [platform, count] : result.packages) print_out(platform + ": " + counted(count, "package", "packages") + "\n");
     print_out(options.lockfile + (unchanged ? " is up to date\n" : command.dry_run ? " would be changed\n" : " written\n"));
   }
   return 0;

@@ -41,13 +41,13 @@ std::string plan_text(const MovePlan& plan) {
   std::string text = "Source:      " + plan.from.path() + "\nDestination: " + plan.to.path() +
                      (plan.replaces_existing ? " (replaces the environment that is there)" : "") +
                      "\nPackages:    " + with_thousands(plan.packages.size());
-  if (copied != 0) text += " (" + with_thousands(copied) + " are in no package cache: their installed files are taken)";
+  if (copied != 0) text += " (" + counted(copied, "is", "are") + " in no package cache: " + (copied == 1 ? "its" : "their") + " installed files are taken)";
   return text + "\n";
 }
 
 std::string done_text(const MovePlan& plan, const CopyResult& result) {
-  std::string text = "\nDone: " + with_thousands(result.files) + " files, of these " + with_thousands(result.unowned.size()) +
-                     " of no package; " + with_thousands(result.rewritten) + " name the new place\n";
+  std::string text = "\nDone: " + counted(result.files, "file", "files") + ", of these " + with_thousands(result.unowned.size()) +
+                     " of no package; " + counted(result.rewritten, "names", "name") + " the new place\n";
   if (plan.kind == CopyRequest::Kind::move) text += "Nothing is at " + plan.from.path() + " any more\n";
   return text;
 }

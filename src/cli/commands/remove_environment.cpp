@@ -5,6 +5,7 @@
 #include "../json_output.hpp"
 #include "../terminal.hpp"
 #include "../terminal_reporter.hpp"
+#include "envtool/app/freeze.hpp"
 #include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/install/installer.hpp"
@@ -27,12 +28,12 @@ int remove_environment(const CommandContext& context, const Settings& settings, 
         .hint("`envtool deactivate` first");
   if (!override_frozen) refuse_if_frozen(prefix);
   const PrefixData data = PrefixData::load(prefix);
-  const auto foreign = unowned_files(prefix);
+  const auto foreign = files_of_nobody(prefix);
   if (chatty) {
-    print_out("Remove the environment " + prefix.path() + " with " + std::to_string(data.records().size()) + " packages\n");
+    print_out("Remove the environment " + prefix.path() + " with " + counted(data.records().size(), "package", "packages") + "\n");
     if (!foreign.empty())
-      print_out("It holds " + with_thousands(foreign.size()) + " files that no package owns (for example `" +
-                escape_control(foreign.front()) + "`); they go, too.\n");
+      print_out("It holds " + counted(foreign.size(), "file", "files") + " that no package owns (for example `" +
+                escape_control(foreign.front()) + "`); " + (foreign.size() == 1 ? "it goes" : "they go") + ", too.\n");
   }
   nlohmann::ordered_json document;
   document["success"] = true;

@@ -125,7 +125,7 @@ class RepairCommand {
     RepairPlan repair = plan_repair(inputs_, prefix_, report, channels, !options_.dry_run);
     first_ = repair;
     if (!repair.empty()) {
-      say("Environment: " + prefix_.path() + "\n\n" + plan_text(repair) + "\n" + std::to_string(report.problems.size()) + " problems, " +
+      say("Environment: " + prefix_.path() + "\n\n" + plan_text(repair) + "\n" + counted(report.problems.size(), "problem", "problems") + ", " +
           (repair.plan.to_download.empty() ? std::string("nothing to download") : human_size(repair.plan.download_bytes()) + " to download"));
       if (!options_.dry_run && !settings_.always_yes && !context_.global.json && !ask("\nGo ahead?", true)) {
         print_note("Nothing was repaired.");
@@ -180,7 +180,9 @@ class RepairCommand {
       print_json(document);
     } else {
       if (!left.empty()) print_out("\nNot repaired:\n" + left_text(left));
-      if (options_.dry_run) say("\nThis was a dry run: nothing was changed.");
+      const bool is_pending = options_.dry_run && describe_pending_change(prefix_).outcome != PendingChange::Outcome::none;
+      if (is_pending) say("A change that was cut short would be brought to its end first.");
+      if (options_.dry_run && (is_pending || !found_.empty())) say("\nThis was a dry run: nothing was changed.");
       else if (left.empty()) say((found_.empty() ? "Nothing to repair: " : "\nRepaired: ") + prefix_.path() + " is as recorded");
     }
     return whole ? 0 : 1;

@@ -21,10 +21,6 @@ struct Options {
   VerifyOptions verify;
 };
 
-std::string counted(std::size_t number, const char* one, const char* many) {
-  return with_thousands(number) + " " + (number == 1 ? one : many);
-}
-
 std::string seconds_text(double seconds) {
   const auto tenths = static_cast<long>(seconds * 10 + 0.5);
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
