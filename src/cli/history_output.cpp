@@ -253,8 +253,7 @@ std::string conda_revisions_text(const std::vector<RevisionView>& views) {
                                        : "    -" + name + "-" + escape_control(*change.from) + " (pip)\n";
     }
     const std::string others = other_changes(difference);
-    if (!others.empty()) text += "     (" + others + ")\n";
-    else if (changes.empty() && difference.pip.empty()) text += "     (no packages)\n";
+    if (changes.empty() && difference.pip.empty()) text += "     (no packages" + (others.empty() ? "" : ": " + others) + ")\n";
     text += "\n";
   }
   return text;

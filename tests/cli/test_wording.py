@@ -91,7 +91,7 @@ class Wording(CliTest):
         (self.env / "conda-meta/pinned").write_text("tool <3\n")
         self.envtool("install", "-q", "-y", "-n", "e", *self.from_channel, "other")
         blocks = self.envtool("list", "--revisions", "-n", "e").out.strip().split("\n\n")
-        self.assertIn("(variables)", blocks[1])
+        self.assertIn("(no packages: variables)", blocks[1])
         for block in blocks:
             self.assertGreater(len(block.splitlines()), 1, blocks)
 
