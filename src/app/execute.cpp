@@ -178,10 +178,23 @@ InstallResult change_packages(const AppInputs& inputs, const Plan& plan, PrefixL
   change.pip_follows = !plan.pip.empty();
   const detail::LinkScriptRun scripts(inputs, links);
   change.link_scripts = scripts.pending();
-  if (!scripts.empty()) keep_for_undo(inputs, plan);
-  scripts.run_before();
+  std::shared_ptr<const detail::FilesBefore> files_before;
+  if (!scripts.empty()) {
+    keep_for_undo(inputs, plan);
+    files_before = std::make_shared<detail::FilesBefore>(plan.prefix, plan.transaction);
+  }
+  try {
+    scripts.run_before();
+  } catch (const Error& error) {
+    throw files_before ? files_before->told(error, "") : error;
+  }
   InstallResult result = apply_to_prefix(lock, links, change, install_options(inputs), inputs.stop);
-  scripts.run_after();
+  try {
+    scripts.run_after();
+  } catch (detail::LinkScriptFailure& failure) {
+    failure.files_before = files_before;
+    throw;
+  }
   return result;
 }
 
@@ -262,7 +275,8 @@ InstallResult execute_change(const AppInputs& inputs, const Plan& plan, Purpose 
         .caused_by(error)
         .hint("`envtool rollback` brings the environment back");
   }
-  throw Error(failure).hint("the change was undone: the environment is as it was before");
+  if (failure.files_before) throw failure.files_before->told(failure, "the change was undone");
+  throw Error(failure).hint("the change was undone");
 }
 
 }  // namespace

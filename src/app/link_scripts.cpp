@@ -130,6 +130,52 @@ void write_log(const Prefix& prefix, const std::string& name, const std::string&
 }
 }  // namespace
 
+FilesBefore::FilesBefore(const Prefix& prefix, const Transaction& transaction) : prefix_(prefix) {
+  const auto add = [&](const PrefixRecord& record, bool is_linked_anew) {
+    for (const PathEntry& entry : record.paths) {
+      if (entry.path_type == PathType::pyc_file || entry.path_type == PathType::linked_package_record) continue;
+      questions_.push_back({entry.path, FileQuestion::Wanted::status, std::nullopt});
+      is_linked_anew_.push_back(is_linked_anew);
+      has_placeholder_.push_back(!entry.prefix_placeholder.empty() || entry.path_type == PathType::unix_python_entry_point);
+    }
+  };
+  for (const PrefixRecord& record : transaction.keep) add(record, false);
+  for (const PrefixRecord& record : transaction.remove) add(record, true);
+  for (const PackageChange& change : transaction.change) add(change.from, true);
+  facts_ = look_at_files(prefix.path(), questions_);
+}
+
+std::vector<std::string> FilesBefore::differing() const {
+  const std::vector<FileFacts> now = look_at_files(prefix_.path(), questions_);
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const FileFacts &was = facts_[i], &is = now[i];
+    bool same = was.type == is.type;
+    if (same && was.type == FileFacts::Type::link) same = was.text == is.text;
+    if (same && was.type == FileFacts::Type::file) {
+      same = (was.size == is.size || (is_linked_anew_[i] && has_placeholder_[i])) && was.mode == is.mode;
+      if (!is_linked_anew_[i]) same = same && was.modified == is.modified && was.inode == is.inode;
+    }
+    if (!same) paths.push_back(questions_[i].path);
+  }
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+  return paths;
+}
+
+Error FilesBefore::told(Error error, const std::string& undone) const {
+  const std::vector<std::string> paths = differing();
+  if (paths.empty()) return undone.empty() ? error : std::move(error.hint(undone + ": the environment is as it was before"));
+  constexpr std::size_t shown = 5;
+  std::vector<std::string> first(paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(std::min(paths.size(), shown)));
+  for (std::string& path : first) path = "`" + escape_control(path) + "`";
+  error.with("paths", paths)
+      .hint((undone.empty() ? "" : undone + ", but ") + "the script has changed files of packages, which are not as they were: " + join(first, ", ") +
+            (paths.size() > shown ? " and " + std::to_string(paths.size() - shown) + " more" : ""))
+      .hint("`envtool repair -p " + prefix_.path() + "` puts them back");
+  return error;
+}
+
 LinkScriptRun::LinkScriptRun(const AppInputs& inputs, LinkPlan& plan) : inputs_(inputs), prefix_(plan.prefix) {
   if (inputs.settings.link_scripts == LinkScriptSetting::warn) return;
   if (inputs.settings.link_scripts == LinkScriptSetting::on) {

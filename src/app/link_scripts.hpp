@@ -1,19 +1,41 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "envtool/app/change.hpp"
 #include "envtool/base/error.hpp"
+#include "envtool/install/file_facts.hpp"
 #include "envtool/transaction/link_plan.hpp"
 
 namespace envtool::detail {
+
+/// How the files of the installed packages looked before scripts ran: these may write anywhere in the environment.
+class FilesBefore {
+ public:
+  FilesBefore(const Prefix& prefix, const Transaction& transaction);
+  /// Owned paths that are not as they were, sorted: of packages that stay by type, size, time and mode; of those that
+  /// were linked anew in the meantime by type and, where that says something, size.
+  std::vector<std::string> differing() const;
+  /// The error with what is true of the environment now: it is as it was (`undone` in words), or which paths are not.
+  Error told(Error error, const std::string& undone) const;
+
+ private:
+  Prefix prefix_;
+  std::vector<FileQuestion> questions_;
+  std::vector<FileFacts> facts_;
+  /// For each question.
+  std::vector<char> is_linked_anew_, has_placeholder_;
+};
 
 /// A link script failed, was too slow, or was interrupted: the packages are linked, and have to go back.
 class LinkScriptFailure : public Error {
  public:
   using Error::Error;
   explicit LinkScriptFailure(const Error& error) : Error(error) {}
+  /// Set by whoever knows.
+  std::shared_ptr<const FilesBefore> files_before;
 };
 
 /// The scripts of one change (CEP 32) with the settings of the user: `pre-unlink` and `post-link` are run;

@@ -1,5 +1,8 @@
 #include "envtool/app/move.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -10,6 +13,7 @@
 #include "envtool/prefix/environments.hpp"
 #include "envtool/prefix/prefix_data.hpp"
 #include "envtool/transaction/link_order.hpp"
+#include "history_state.hpp"
 #include "install_options.hpp"
 
 namespace envtool {
@@ -25,6 +29,23 @@ std::string real_path(const std::string& path) {
 
 bool is_inside(const std::string& path, const std::string& folder) {
   return path == folder || path.starts_with(folder == "/" ? folder : folder + "/");
+}
+
+bool is_symlink(const std::string& path) {
+  struct stat status{};
+  return lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+/// What the history of the environment says from now on. Revisions are whole states, and this one is that of the copy:
+/// pip's records name other files than before.
+EnvironmentChange note_of_move(const AppInputs& inputs, const MovePlan& plan, const Prefix& built) {
+  EnvironmentChange change;
+  change.history.command = inputs.command;
+  change.history.tool_version = ENVTOOL_VERSION;
+  change.history.note = (plan.kind == CopyRequest::Kind::move ? "moved from " : "copied from ") + plan.from.path();
+  const PrefixData data = PrefixData::load(built);
+  change.state = detail::observe_state(built, data.records(), RevisionStore::load(built), inputs.settings.pkgs_dirs);
+  return change;
 }
 
 /// `CONDA_PREFIX` and, for environments activated on top of each other, `CONDA_PREFIX_1`, ...
@@ -78,6 +99,10 @@ MovePlan plan_move(const AppInputs& inputs, CopyRequest::Kind kind, const Prefix
   plan.kind = kind;
   plan.from = from;
   plan.to = to;
+  if (kind == CopyRequest::Kind::move && is_symlink(from.path())) {
+    plan.link = from.path();
+    plan.from = Prefix(real_path(from.path()));
+  }
   const std::string old_place = real_path(from.path()), new_place = real_path(to.path());
   if (kind == CopyRequest::Kind::move) check_move(inputs, from, old_place, choices);
   if (old_place == new_place)
@@ -109,6 +134,8 @@ CopyResult execute(const AppInputs& inputs, const MovePlan& plan) {
   request.from = plan.from;
   request.to = plan.to;
   request.left_out = plan.left_out;
+  request.also_named = plan.link;
+  request.note = [&](const Prefix& built) { return note_of_move(inputs, plan, built); };
   Fetcher fetcher(fetch_options(inputs.settings, inputs.environment));
   PackageCache cache(inputs.settings.pkgs_dirs);
   for (const RepoDataRecord& record : plan.cached) {
@@ -134,6 +161,11 @@ CopyResult execute(const AppInputs& inputs, const MovePlan& plan) {
     throw;
   }
   if (plan.kind == CopyRequest::Kind::move) registry.remove(plan.from);
+  if (plan.link.empty()) return result;
+  registry.remove(Prefix(plan.link));
+  // Unless somebody has made something else of it.
+  if (is_symlink(plan.link) && !exists(plan.link) && unlink(plan.link.c_str()) != 0)
+    inputs.reporter.on_warning("the environment is moved, but the symlink to its old place could not be removed: " + plan.link);
   return result;
 }
 

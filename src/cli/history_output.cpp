@@ -42,7 +42,8 @@ std::string command_text(const RevisionView& view) {
   std::vector<std::string> words = view.entry.command;
   // The program by its name, wherever it lies.
   words.front().erase(0, words.front().rfind('/') + 1);
-  return join(words, " ");
+  const bool has_note = !view.entry.note.empty() && view.entry.note != no_package_note;
+  return join(words, " ") + (has_note ? " (" + view.entry.note + ")" : "");
 }
 
 /// What else changed, in words.

@@ -67,7 +67,8 @@ class PrefixCopy {
         options_(options),
         stop_(std::move(stop)),
         reporter_(reporter_of(options)),
-        relocation_(request.from.path(), request.to.path(), real_path_if_other(request.from.path())) {}
+        relocation_(request.from.path(), request.to.path(),
+                    request.also_named.empty() ? real_path_if_other(request.from.path()) : request.also_named) {}
   PrefixCopy(const PrefixCopy&) = delete;
   PrefixCopy& operator=(const PrefixCopy&) = delete;
   ~PrefixCopy() {
@@ -94,6 +95,7 @@ class PrefixCopy {
     copy_byte_code();
     correct_wheel_records();
     write_records();
+    write_note();
     set_folder_modes();
     stage_point("copy.metadata", folder_);
     put_in_place();
@@ -340,6 +342,18 @@ class PrefixCopy {
       if (record != by_name.end() && changed[record->second]) write_new_file(folder_ + "/" + path, to_json(records[record->second]));
       else link_or_copy(request_.from / path, folder_ + "/" + path, {.hardlink = false});
     }
+  }
+
+  void write_note() {
+    if (!request_.note) return;
+    const Prefix built(folder_);
+    LinkPlan no_packages;
+    no_packages.prefix = folder_;
+    const std::string history = read_file_if_exists(built.history_file(), history_limit).value_or("");
+    const auto files = metadata_files(no_packages, request_.note(built), {}, {}, {}, RevisionStore::load(built), history, read_generation(built) + 1);
+    make_directories(folder_ + "/conda-meta/.envtool/revisions");
+    // Whole new files: the old ones may be the original's own.
+    for (const MetadataFile& file : files) write_atomically(folder_ + "/" + file.path, file.content, 0644);
   }
 
   /// Files that came or changed while we copied would be missing.

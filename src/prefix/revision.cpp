@@ -17,7 +17,6 @@ using detail::RevisionDocument;
 namespace {
 constexpr std::uint64_t document_limit = std::uint64_t{256} << 20U;
 constexpr std::string_view outside_note = "changes that were made outside of envtool";
-constexpr std::string_view no_package_note = "no package was changed";
 
 /// `name-version-build` of a line of the history.
 std::string_view dist_of(std::string_view line) {
@@ -230,7 +229,7 @@ struct RevisionWriter {
     // To conda a block without lines is an environment without packages; a line that was there already says
     // that they stay.
     entry.linked.push_back(lines.front());
-    entry.note = std::string(no_package_note);
+    if (entry.note.empty()) entry.note = std::string(no_package_note);
   }
 };
 

@@ -53,6 +53,62 @@ class Scripts(CliTest):
             return False
 
 
+class Vandals(Scripts):
+    """Scripts that fail after they have changed files of other packages: nobody says that all is as before."""
+
+    def setUp(self):
+        super().setUp()
+        self.allow()
+
+    def install_vandal(self, damage, *specs):
+        self.channel(script("other"), script("folder", **{"lib/folder/a": "a", "lib/folder/b": "b"}),
+                     script("vandal", post=damage + "\nexit 3\n"), script("vandal", version="0.9"))
+        self.make("other", "folder", *specs)
+        before = files_of_packages(self.env)
+        return before, self.install("vandal=1.0", code=1)
+
+    def repaired(self, before):
+        self.envtool("repair", "-y", "-n", "e", "--offline")
+        now = {path: entry for path, entry in files_of_packages(self.env).items() if ".envtool-saved-" not in path and path in before}
+        self.assertEqual(now, before)
+
+    def test_a_deleted_folder(self):
+        before, result = self.install_vandal("rm -rf $PREFIX/lib/folder")
+        self.assertNotIn("is as it was before", result.err)
+        self.assert_contains(result.err, "the change was undone, but", "`lib/folder/a`, `lib/folder/b`", f"envtool repair -p {self.env}")
+        self.assertEqual(set(packages(self.env)), {"other", "folder"})
+        self.repaired(before)
+
+    def test_a_replaced_folder_and_a_changed_file(self):
+        before, result = self.install_vandal("rm -rf $PREFIX/lib/folder && ln -s .. $PREFIX/lib/folder\n"
+                                             "rm $PREFIX/share/other && printf '2.0' > $PREFIX/share/other", "vandal=0.9")
+        self.assertNotIn("is as it was before", result.err)
+        self.assert_contains(result.err, "`lib/folder/a`", "`share/other`", "envtool repair")
+        self.assertEqual(packages(self.env)["vandal"][0], "0.9")
+
+    def test_many(self):
+        before, result = self.install_vandal("rm -rf $PREFIX/share $PREFIX/lib")
+        self.assertIn("lib/folder/a", result.err)
+        self.repaired(before)
+
+    def test_json_names_them(self):
+        self.channel(script("other"), script("vandal", post="rm $PREFIX/share/other; exit 1\n"))
+        self.make("other")
+        document = self.install("vandal", "--json", code=1).json()
+        self.assertEqual(document["paths"], ["share/other"])
+
+    def test_before_the_change(self):
+        self.channel(script("other"), script("vandal", pre="rm $PREFIX/share/other; exit 1\n"))
+        self.make("other", "vandal")
+        result = self.envtool("remove", "-y", "-n", "e", "vandal", code=1)
+        self.assert_contains(result.err, "`share/other`", "envtool repair")
+        self.assertEqual(set(packages(self.env)), {"other", "vandal"})
+
+    def test_harmless(self):
+        before, result = self.install_vandal("touch $PREFIX/share/mine")
+        self.assert_contains(result.err, "the change was undone: the environment is as it was before")
+
+
 class NotRun(Scripts):
     def test_one_line_for_all(self):
         self.channel(script("a", post="touch $PREFIX/ran\n"), script("b", post="touch $PREFIX/ran\n"), script("c"))

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import subprocess
 import signal
 
 import support
@@ -51,7 +52,10 @@ class Rename(Moving):
         result = self.envtool("rename", "-n", "old", "new")
         self.assertIn(f"Nothing is at {self.old} any more", result.out)
         self.check_moved()
-        self.assertEqual((self.new / "conda-meta/history").read_text(), history)
+        # The history goes on with one block of its own.
+        text = (self.new / "conda-meta/history").read_text()
+        self.assertTrue(text.startswith(history))
+        self.assert_contains(text[len(history):], "rename -n old new", f"# note: moved from {self.old}")
         self.envtool("install", "-y", "-n", "new", "-c", self.channel, "--override-channels", "other")
         self.assertEqual(set(packages(self.new)), {"tool", "other"})
         self.assertIn("no environment `old`", self.envtool("list", "-n", "old", code=1).err)
@@ -68,7 +72,7 @@ class Rename(Moving):
         self.check_moved()
         self.envtool("rename", "-n", "new", self.work / "far/away")
         self.check_moved(self.work / "far/away")
-        self.envtool("env", "move", self.work / "far/away", "near", cwd=self.work)
+        self.envtool("env", "move", self.work / "far/away", "./near", cwd=self.work)
         self.check_moved(self.work / "near")
         self.envtool("env", "move", "./near", self.new, "--offline", cwd=self.work)
         self.check_moved()
@@ -78,6 +82,75 @@ class Rename(Moving):
         self.envtool("env", "move", "old", folder / "old")
         self.envtool("rename", "-n", "old", "new", env={"CONDA_ENVS_DIRS": f"{self.home.root}/envs:{folder}"})
         self.check_moved(folder / "new")
+
+    def test_a_slash_alone_makes_no_path_of_a_new_name(self):
+        error = self.envtool("rename", "-n", "old", "a/b", cwd=self.work, code=1).err
+        self.assert_contains(error, "a/b", "slash", "./a/b")
+        self.assertFalse((self.work / "a").exists())
+        self.envtool("rename", "-n", "old", "./a/b", cwd=self.work)
+        self.check_moved(self.work / "a/b")
+
+    def test_env_move_takes_names_and_paths_alike(self):
+        self.envtool("env", "move", "old", "new", cwd=self.work)
+        self.check_moved()
+        self.assertFalse((self.work / "new").exists())
+        self.envtool("env", "move", "new", "a/b", cwd=self.work)
+        self.check_moved(self.work / "a/b")
+        self.envtool("env", "move", "a/b", "new", cwd=self.work)
+        self.envtool("list", "-n", "new")
+
+    def test_history(self):
+        packages_before = self.envtool("list", "-n", "old", "--json").json()
+        self.envtool("rename", "-n", "old", "new")
+        self.envtool("env", "move", "new", "./far", cwd=self.work)
+        far = self.work / "far"
+        self.envtool("create", "-y", "-n", "copy", "--clone", far)
+        shown = self.envtool("history", "-n", "copy").out
+        self.assert_contains(shown, f"moved from {self.old}", f"moved from {self.new}", f"copied from {far}")
+        self.assertNotIn("copied", self.envtool("history", "-p", far).out)
+        notes = [revision.get("note") for revision in self.envtool("history", "-n", "copy", "--json").json()]
+        self.assertEqual(notes[-3:], [f"moved from {self.old}", f"moved from {self.new}", f"copied from {far}"])
+        self.envtool("verify", "-n", "copy")
+        # To conda every block is a change of packages: one of a package that stays changes nothing.
+        installed = set()
+        for block in (self.prefix("copy") / "conda-meta/history").read_text().split("==>")[1:]:
+            lines = [line for line in block.splitlines()[1:] if line and not line.startswith("#")]
+            self.assertTrue(lines)
+            installed = (installed - {line[1:] for line in lines if line[0] == "-"}) | {line[1:] for line in lines if line[0] == "+"}
+        self.assertEqual({line.rsplit("::", 1)[1] for line in installed}, {package["dist_name"] for package in packages_before})
+        # And nothing is taken for a change that others made.
+        self.envtool("install", "-y", "-n", "copy", "-c", self.channel, "--override-channels", "other")
+        self.assertNotIn("outside of envtool", (self.prefix("copy") / "conda-meta/history").read_text())
+        self.envtool("rollback", "0", "-y", "-n", "copy", "--offline")
+        self.assertEqual(set(packages(self.prefix("copy"))), {"tool"})
+
+    def behind_symlink(self):
+        real = self.work / "elsewhere/real"
+        real.parent.mkdir()
+        shutil.move(self.old, real)
+        self.old.symlink_to(real)
+        return real
+
+    def test_behind_a_symlink(self):
+        for command in (["rename", "-n", "old", "new"], ["env", "move", "old", "new"]):
+            with self.subTest(command=command[0]):
+                real = self.behind_symlink()
+                result = self.envtool(*command)
+                self.assert_contains(result.out, f"Source:      {real} (by the symlink {self.old}, which goes, too)",
+                                     f"Nothing is at {real} and {self.old} any more")
+                self.assertFalse(real.exists())
+                self.assertFalse(self.old.is_symlink())
+                self.check_moved()
+                self.assertEqual(list(real.parent.iterdir()), [])
+                real.parent.rmdir()
+                self.envtool("rename", "-n", "new", "old")
+
+    def test_a_clone_leaves_the_symlink(self):
+        real = self.behind_symlink()
+        self.envtool("create", "-y", "-n", "new", "--clone", "old")
+        self.assertTrue(real.exists())
+        self.assertTrue(self.old.is_symlink())
+        self.envtool("verify", "-n", "new")
 
     def test_json(self):
         document = self.envtool("rename", "--json", "-n", "old", "new").json()
@@ -153,6 +226,9 @@ class Killed(Moving):
         probe = self.envtool("create", "-y", "-n", "probe", code=None, env={"ENVTOOL_FAILPOINT": "nonsense"})
         if probe.code >= 0:
             self.skipTest("this binary has no fail points (built without ENVTOOL_FAILPOINTS)")
+        # Each move adds a revision: every try starts from the very same environment.
+        self.kept = self.work / "kept"
+        subprocess.run(["cp", "-a", self.old, self.kept], check=True)
         self.content = {path: entry for path, entry in manifest(self.old).items() if not path.startswith("conda-meta/.envtool")}
         self.names = set(self.content)
 
@@ -178,6 +254,8 @@ class Killed(Moving):
 
     def back(self):
         self.envtool("rename", "-n", "new", "old")
+        shutil.rmtree(self.old)
+        subprocess.run(["cp", "-a", self.kept, self.old], check=True)
 
     def test_every_point(self):
         outcomes = []

@@ -14,6 +14,8 @@ struct MovePlan {
   CopyRequest::Kind kind = CopyRequest::Kind::clone;
   Prefix from{"/"};
   Prefix to{"/"};
+  /// The symlink by which the user named an environment that moves: `from` is the folder behind it, and it goes, too.
+  std::string link = {};
   /// There is an environment at the new place, which goes.
   bool replaces_existing = false;
   /// What is installed, dependencies first.

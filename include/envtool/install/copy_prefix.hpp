@@ -25,6 +25,11 @@ struct CopyRequest {
   std::vector<CachedPackage> cached;
   /// Top-level entries that are not taken along (the caches and environments of a root prefix).
   std::vector<std::string> left_out;
+  /// Another path of `from` (a symlink to it) that files may name; empty: none.
+  std::string also_named = {};
+  /// What the history of the copy shall say of it, asked for when everything else is in the folder where the copy is
+  /// built. Absent: nothing.
+  std::function<EnvironmentChange(const Prefix& built)> note = {};
   /// Called when the copy is complete and about to be put in place.
   std::function<void()> before_commit = {};
 };

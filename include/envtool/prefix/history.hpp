@@ -50,6 +50,9 @@ class History {
   std::vector<HistoryEntry> entries_;
 };
 
+/// The note of a block that no package came or went with and that says nothing else.
+inline constexpr std::string_view no_package_note = "no package was changed";
+
 /// The block as text, with a final newline.
 std::string render(const HistoryEntry& entry);
 

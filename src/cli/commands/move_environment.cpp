@@ -19,7 +19,8 @@ Json move_json(const MovePlan& plan, const CopyResult& result, const TerminalRep
   document["success"] = true;
   document["dry_run"] = dry_run;
   document["prefix"] = plan.to.path();
-  document["src_prefix"] = plan.from.path();
+  document["src_prefix"] = plan.link.empty() ? plan.from.path() : plan.link;
+  if (!plan.link.empty()) document["src_folder"] = plan.from.path();
   document["dst_prefix"] = plan.to.path();
   Json actions;
   actions["FETCH"] = Json::array();
@@ -38,7 +39,8 @@ Json move_json(const MovePlan& plan, const CopyResult& result, const TerminalRep
 
 std::string plan_text(const MovePlan& plan) {
   const std::size_t copied = plan.packages.size() - plan.cached.size();
-  std::string text = "Source:      " + plan.from.path() + "\nDestination: " + plan.to.path() +
+  std::string text = "Source:      " + plan.from.path() + (plan.link.empty() ? "" : " (by the symlink " + plan.link + ", which goes, too)") +
+                     "\nDestination: " + plan.to.path() +
                      (plan.replaces_existing ? " (replaces the environment that is there)" : "") +
                      "\nPackages:    " + with_thousands(plan.packages.size());
   if (copied != 0) text += " (" + counted(copied, "is", "are") + " in no package cache: " + (copied == 1 ? "its" : "their") + " installed files are taken)";
@@ -48,7 +50,8 @@ std::string plan_text(const MovePlan& plan) {
 std::string done_text(const MovePlan& plan, const CopyResult& result) {
   std::string text = "\nDone: " + counted(result.files, "file", "files") + ", of these " + with_thousands(result.unowned.size()) +
                      " of no package; " + counted(result.rewritten, "names", "name") + " the new place\n";
-  if (plan.kind == CopyRequest::Kind::move) text += "Nothing is at " + plan.from.path() + " any more\n";
+  if (plan.kind == CopyRequest::Kind::move)
+    text += "Nothing is at " + plan.from.path() + (plan.link.empty() ? "" : " and " + plan.link) + " any more\n";
   return text;
 }
 
