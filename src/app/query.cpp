@@ -141,6 +141,10 @@ void RecordSource::visit(std::vector<std::string> names, const Visitor& visitor)
       for (const RepoDataRecord& record : found->second) visitor(record);
 }
 
+void RecordSource::expect(std::size_t name_count) {
+  if (!is_environment()) implementation_->ready().expect(name_count, implementation_->stop);
+}
+
 void RecordSource::prefetch(std::vector<std::string> names) {
   if (!is_environment()) visit(std::move(names), [](const RepoDataRecord&) {});
 }
@@ -324,17 +328,19 @@ void search_records(RecordSource& source, std::vector<MatchSpec> specs, const Re
   }
   if (!unanswered.empty()) throw not_found(source, unanswered);
 
-  // By so many names that little is held at once. A gateway takes that many as a sign that one index of
-  // everything costs less than the shards of all names.
-  constexpr std::size_t at_once = 2048;
+  // By so many names that little is held at once.
+  constexpr std::size_t at_once = 256;
   const std::vector<std::string> wanted(names.begin(), names.end());
+  source.expect(wanted.size());
   for (std::size_t begin = 0; begin < wanted.size(); begin += at_once) {
     const auto first = wanted.begin() + static_cast<std::ptrdiff_t>(begin);
     const auto last = wanted.begin() + static_cast<std::ptrdiff_t>(std::min(begin + at_once, wanted.size()));
     std::map<std::string, std::vector<RepoDataRecord>> found;
+    auto current = found.end();
     source.visit({first, last}, [&](const RepoDataRecord& record) {
-      if (std::any_of(specs.begin(), specs.end(), [&](const MatchSpec& spec) { return source.matches(spec, record); }))
-        found[record.name].push_back(record);
+      if (std::none_of(specs.begin(), specs.end(), [&](const MatchSpec& spec) { return source.matches(spec, record); })) return;
+      if (current == found.end() || current->first != record.name) current = found.try_emplace(record.name).first;
+      current->second.push_back(record);
     });
     for (auto& [name, records] : found) {
       put_in_order(source, records);

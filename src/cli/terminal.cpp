@@ -76,23 +76,43 @@ void print_note(std::string_view text) {
   }
 }
 
-std::string format_table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (widths.size() <= i) widths.push_back(0);
-      widths[i] = std::max(widths[i], display_width(row[i]));
-    }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      if (i + 1 < row.size()) line.append(widths[i] - display_width(row[i]) + 2, ' ');
+void TextTable::add(const std::vector<std::string>& row) {
+  if (widths_.size() < row.size()) widths_.resize(row.size());
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    widths_[i] = std::max(widths_[i], display_width(row[i]));
+    text_ += row[i];
+    cells_.push_back({static_cast<std::uint32_t>(row[i].size()), i + 1 == row.size()});
+  }
+}
+
+void TextTable::write(const std::function<void(std::string_view)>& out) const {
+  constexpr std::size_t enough = std::size_t{1} << 20;
+  std::string lines, line;
+  std::size_t begin = 0, column = 0;
+  for (const Cell& cell : cells_) {
+    const auto text = std::string_view(text_).substr(begin, cell.size);
+    begin += cell.size;
+    line += text;
+    if (!cell.ends_row) {
+      line.append(widths_[column++] - display_width(text) + 2, ' ');
+      continue;
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
+    lines.append(line).append("\n");
+    line.clear();
+    column = 0;
+    if (lines.size() < enough) continue;
+    out(lines);
+    lines.clear();
   }
+  if (!lines.empty()) out(lines);
+}
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows) {
+  TextTable table;
+  for (const auto& row : rows) table.add(row);
+  std::string text;
+  table.write([&](std::string_view lines) { text += lines; });
   return text;
 }
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +23,22 @@ void print_out(std::string_view text);
 /// Writes a line for people to standard error.
 void print_note(std::string_view text);
 
-/// Left-aligned columns, two spaces between, no trailing blanks.
+/// Left-aligned columns, two spaces between, no trailing blanks. Holds little more than the cells' text.
+class TextTable {
+ public:
+  void add(const std::vector<std::string>& row);
+  /// Hands the lines to the function, many at once.
+  void write(const std::function<void(std::string_view)>& out) const;
+
+ private:
+  struct Cell {
+    std::uint32_t size;
+    bool ends_row;
+  };
+  std::string text_;
+  std::vector<Cell> cells_;
+  std::vector<std::size_t> widths_;
+};
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 
 }  // namespace envtool

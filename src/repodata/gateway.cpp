@@ -192,6 +192,11 @@ TablesByName RepoDataGateway::load_reachable_tables(std::vector<std::string> roo
   return implementation_->loader().load_tables({std::move(root_names), {}, true, true}, std::move(stop));
 }
 
+void RepoDataGateway::expect(std::size_t name_count, std::stop_token stop) {
+  prepare(stop);
+  implementation_->loader().expect(name_count, std::move(stop));
+}
+
 std::vector<std::string> RepoDataGateway::all_names(std::stop_token stop) {
   prepare(stop);
   std::vector<std::string> names;

@@ -25,12 +25,15 @@ RecordLoader::RecordLoader(std::vector<ChannelSource>& sources, const std::vecto
     : sources_(sources), channels_(channels), options_(options), fetcher_(fetcher), reporter_(reporter),
       store_(options.cache_directory + "/shards") {}
 
-void RecordLoader::load(const Wish& wish, std::stop_token stop) {
-  if (wish.names.size() >= many_names && options_.cache_use != RepoDataCacheUse::only_cached) {
-    for (ChannelSource& source : sources_) {
-      if (source.shards() != nullptr && source.shards()->size() >= many_names) source.use_full_index(stop);
-    }
+void RecordLoader::expect(std::size_t name_count, std::stop_token stop) {
+  if (name_count < many_names || options_.cache_use == RepoDataCacheUse::only_cached) return;
+  for (ChannelSource& source : sources_) {
+    if (source.shards() != nullptr && source.shards()->size() >= many_names) source.use_full_index(stop);
   }
+}
+
+void RecordLoader::load(const Wish& wish, std::stop_token stop) {
+  expect(wish.names.size(), stop);
   for (;;) {
     try {
       return attempt(wish, stop);

@@ -34,6 +34,7 @@ class RecordLoader {
                Fetcher& fetcher, SharedReporter& reporter);
 
   /// A source whose shards turn out to be of no use changes over to its whole index. Throws `Error`.
+  void expect(std::size_t name_count, std::stop_token stop);
   RecordsByName load_records(const Wish& wish, std::stop_token stop);
   TablesByName load_tables(const Wish& wish, std::stop_token stop);
 

@@ -34,6 +34,8 @@ class RecordSource {
   /// Shows all records of the names, in any order; none is kept, so that a whole channel can be looked
   /// at in little memory. Where a broken cache had to be made good some may be shown twice.
   void visit(std::vector<std::string> names, const Visitor& visitor);
+  /// Tells that so many names will be visited, a part of them at a time.
+  void expect(std::size_t name_count);
   /// Fetches what looking at these names will need, all at once.
   void prefetch(std::vector<std::string> names);
   bool matches(const MatchSpec& spec, const RepoDataRecord& record) const;

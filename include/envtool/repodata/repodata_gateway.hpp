@@ -128,6 +128,10 @@ class RepoDataGateway {
   /// The same without a filter, for a solver: only a few of so many records are looked at as a whole.
   TablesByName load_reachable_tables(std::vector<std::string> root_names, std::stop_token stop = {});
 
+  /// Tells that so many names will be asked for, a part of them at a time: for very many, one index of
+  /// everything costs less than the shards of all.
+  void expect(std::size_t name_count, std::stop_token stop = {});
+
   /// Every package name, sorted, each once (for suggestions and search).
   std::vector<std::string> all_names(std::stop_token stop = {});
 

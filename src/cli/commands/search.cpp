@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
 
-#include <map>
+#include <utility>
 #include <nlohmann/json.hpp>
 
 #include "../json_output.hpp"
@@ -56,8 +56,17 @@ int search_channels(const CommandContext& context, const AppInputs& inputs, cons
   RecordSource source = channel_records(inputs, options.channels, specs);
   std::vector<std::string> widened;
   SearchDocument document;
-  std::vector<std::vector<std::string>> rows{{"# Name", "Version", "Build", "Channel"}};
-  std::string details;
+  TextTable table;
+  table.add({"# Name", "Version", "Build", "Channel"});
+  std::string channel, channel_name;  // of the last record
+  bool begun = false;
+  // Known before the first record is.
+  const auto tell_widened = [&] {
+    for (const std::string& pattern : widened)
+      if (!context.global.quiet)
+        print_note("No package is called `" + escape_control(pattern.substr(1, pattern.size() - 2)) + "`; these match `" +
+                   escape_control(pattern) + "`:");
+  };
   search_records(
       source, std::move(specs),
       [&](const std::string& name, const std::vector<RepoDataRecord>& records) {
@@ -65,20 +74,32 @@ int search_channels(const CommandContext& context, const AppInputs& inputs, cons
           document.add(name, records);
           return;
         }
-        for (const RepoDataRecord& record : records)
-          if (options.info) details += (details.empty() ? "" : "\n") + record_details(record);
-          else rows.push_back(record_cells(record));
+        if (options.info) {
+          if (!begun) tell_widened();
+          std::string details;
+          for (const RepoDataRecord& record : records) {
+            if (std::exchange(begun, true)) details += "\n";
+            details += record_details(record);
+          }
+          print_out(details);
+          return;
+        }
+        for (const RepoDataRecord& record : records) {
+          if (record.channel != channel || channel.empty()) {
+            channel = record.channel;
+            channel_name = escape_control(channel_display_name(channel));
+          }
+          table.add({escape_control(record.name), escape_control(record.version), escape_control(record.build), channel_name});
+        }
       },
       &widened);
   if (context.global.json) {
     document.finish();
     return 0;
   }
-  for (const std::string& pattern : widened)
-    if (!context.global.quiet)
-      print_note("No package is called `" + escape_control(pattern.substr(1, pattern.size() - 2)) + "`; these match `" +
-                 escape_control(pattern) + "`:");
-  print_out(options.info ? details : format_table(rows));
+  if (options.info) return 0;
+  tell_widened();
+  table.write(print_out);
   return 0;
 }
 
