@@ -4,17 +4,21 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 #include <utility>
 
 #include "envtool/base/error.hpp"
 #include "envtool/os/clock.hpp"
 #include "envtool/specs/package_name.hpp"
+#include "in_order.hpp"
 
 namespace envtool {
 
 namespace {
 
 constexpr std::size_t max_file_name = 211;
+// Of records that are encoded and written at a time.
+constexpr std::size_t piece_size = std::size_t{1} << 20;
 
 void write_whole(int file, const std::string& path, std::string_view data, std::uint64_t offset) {
   while (!data.empty()) {
@@ -269,34 +273,56 @@ void IndexBuilder::write(int file, const std::string& path, const IndexSource& s
   last_ = nullptr;
   std::sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a->name < b->name; });
 
-  IndexHeader header;
-  std::string entries, names, pending;
-  std::uint64_t offset = sizeof(IndexHeader), written = offset;
-  for (auto& bucket : ordered) {
-    const auto kept = surviving_records(*bucket, removed_);
-    if (!kept.empty()) {
+  // Some hundred names at a time, by several threads.
+  std::vector<std::size_t> ends;
+  for (std::size_t i = 0, size = 0; i < ordered.size(); ++i) {
+    size += ordered[i]->text.size() + ordered[i]->records.size();
+    if (size < piece_size && i + 1 < ordered.size()) continue;
+    ends.push_back(i + 1);
+    size = 0;
+  }
+  struct Piece {
+    std::string blocks, names;
+    std::vector<IndexEntry> entries;  // places from the beginning of the piece
+    std::uint64_t record_count = 0;
+  };
+  const auto encode = [&](std::size_t number) {
+    Piece piece;
+    for (std::size_t i = number == 0 ? 0 : ends[number - 1]; i < ends[number]; ++i) {
+      const auto bucket = std::move(ordered[i]);
+      const auto kept = surviving_records(*bucket, removed_);
+      if (kept.empty()) continue;
       const std::string block = encode_block(*bucket, kept);
       IndexEntry entry;
-      entry.block_offset = offset;
+      entry.block_offset = piece.blocks.size();
       entry.block_size = static_cast<std::uint32_t>(block.size());
       entry.block_checksum = index_checksum(block.data(), block.size());
       entry.record_count = static_cast<std::uint32_t>(kept.size());
-      entry.name_offset = static_cast<std::uint32_t>(names.size());
+      entry.name_offset = static_cast<std::uint32_t>(piece.names.size());
       entry.name_size = static_cast<std::uint32_t>(bucket->name.size());
+      piece.entries.push_back(entry);
+      piece.names += bucket->name;
+      piece.blocks += block;
+      piece.record_count += kept.size();
+    }
+    return piece;
+  };
+
+  IndexHeader header;
+  std::string entries, names;
+  std::uint64_t offset = sizeof(IndexHeader);
+  make_in_order(ends.size(), std::clamp(std::thread::hardware_concurrency(), 1U, 4U), encode, [&](std::size_t, Piece piece) {
+    for (IndexEntry& entry : piece.entries) {
+      entry.block_offset += offset;
+      entry.name_offset += static_cast<std::uint32_t>(names.size());
       entries.append(as_bytes(entry));
-      names += bucket->name;
-      header.record_count += kept.size();
-      ++header.name_count;
-      offset += block.size();
-      pending += block;
     }
-    bucket.reset();
-    if (pending.size() > (std::size_t{1} << 20)) {
-      write_whole(file, path, pending, written);
-      written += pending.size();
-      pending.clear();
-    }
-  }
+    header.name_count += static_cast<std::uint32_t>(piece.entries.size());
+    header.record_count += piece.record_count;
+    names += piece.names;
+    write_whole(file, path, piece.blocks, offset);
+    offset += piece.blocks.size();
+  });
 
   std::string directory = std::move(entries);
   put_number(directory, names.size());
@@ -305,7 +331,6 @@ void IndexBuilder::write(int file, const std::string& path, const IndexSource& s
     put_number(directory, text->size());
     directory += *text;
   }
-  write_whole(file, path, pending, written);
   write_whole(file, path, directory, offset);
   header.source_digest = source.digest.bytes;
   header.source_size = source.size;

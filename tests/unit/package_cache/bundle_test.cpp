@@ -113,7 +113,7 @@ TEST_CASE("cleaning leaves what revisions need") {
   const std::string kept = box.keep();
   box.paths.pop_back();
   const std::string other = box.keep();
-  CacheNeeds needs{{needed, archived}, {kept}};
+  CacheNeeds needs{{}, {needed, archived}, {kept}};
   const auto names = [](const std::vector<PackageCache::CleanItem>& items) {
     std::vector<std::string> result;
     for (const auto& item : items) result.push_back(item.path.substr(item.path.rfind('/') + 1));
@@ -139,5 +139,9 @@ TEST_CASE("cleaning leaves what revisions need") {
   RepoDataRecord same_name = needed;
   same_name.sha256 = sha256("other");
   box.ensure(cache, {needed});
-  CHECK(names(cache.plan_clean(false, true, false, {{same_name}, {}}).packages) == std::vector<std::string>{"needed-1.0-0"});
+  CHECK(names(cache.plan_clean(false, true, false, {{}, {same_name}, {}}).packages) == std::vector<std::string>{"needed-1.0-0"});
+
+  // What an environment has is in use.
+  CHECK(cache.plan_clean(false, true, false, {{needed}, {}, {}}).packages.empty());
+  CHECK(names(cache.plan_clean(false, true, true, {{needed}, {}, {}}).packages) == std::vector<std::string>{"needed-1.0-0"});
 }
