@@ -127,11 +127,14 @@ Plan plan_rollback(const AppInputs& inputs, const Prefix& prefix, std::optional<
   recover(prefix, options);
   if (!choices.override_frozen) refuse_if_frozen(prefix);
   const RevisionStore store = RevisionStore::load(prefix);
-  if (!revision && store.size() < 2)
+  // Going back one step is not going back to where the environment was called something else.
+  std::size_t last = store.size() - (store.size() > 0 ? 1 : 0);
+  while (last > 0 && only_changes_place(store.history().entries()[last])) --last;
+  if (!revision && last == 0)
     throw Error("there is no revision to go back to", ErrorKind::usage)
         .at(prefix.path())
         .because(store.size() == 0 ? "the environment has no history" : "its first revision is the current one");
-  const std::size_t number = revision.value_or(store.size() < 2 ? 0 : store.size() - 2);
+  const std::size_t number = revision.value_or(last == 0 ? 0 : last - 1);
   if (number >= store.size())
     throw Error("there is no revision " + std::to_string(number), ErrorKind::usage)
         .at(prefix.path())

@@ -42,7 +42,7 @@ EnvironmentChange note_of_move(const AppInputs& inputs, const MovePlan& plan, co
   EnvironmentChange change;
   change.history.command = inputs.command;
   change.history.tool_version = ENVTOOL_VERSION;
-  change.history.note = (plan.kind == CopyRequest::Kind::move ? "moved from " : "copied from ") + plan.from.path();
+  change.history.note = std::string(plan.kind == CopyRequest::Kind::move ? moved_note : copied_note) + plan.from.path();
   const PrefixData data = PrefixData::load(built);
   change.state = detail::observe_state(built, data.records(), RevisionStore::load(built), inputs.settings.pkgs_dirs);
   return change;

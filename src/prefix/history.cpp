@@ -212,4 +212,9 @@ std::string_view dist_of_history_line(std::string_view line) {
   return line;
 }
 
+bool only_changes_place(const HistoryEntry& entry) {
+  // A block needs a package for other tools to see it: one that goes and comes.
+  return entry.linked == entry.unlinked && (entry.note.starts_with(moved_note) || entry.note.starts_with(copied_note));
+}
+
 }  // namespace envtool

@@ -260,7 +260,25 @@ class LinkPlanner {
 
     for (const PrefixRecord& record : transaction_.remove) add_leaving(record);
     for (const PackageChange& change : transaction_.change) add_leaving(change.from);
+    add_contested();
     for (const PrefixRecord& record : transaction_.keep) add_kept(record);
+  }
+
+  /// Paths of packages that stay, whose order the change may turn round: what comes or goes decides how deep
+  /// the dependencies of the others are.
+  void add_contested() {
+    if (options_.parked.empty()) return;
+    std::vector<const PrefixRecord*> kept;
+    for (const PrefixRecord& record : transaction_.keep) kept.push_back(&record);
+    std::sort(kept.begin(), kept.end(), [&](const auto* a, const auto* b) { return old_ranks_[a] < old_ranks_[b]; });
+    if (std::is_sorted(kept.begin(), kept.end(), [&](const auto* a, const auto* b) { return new_ranks_[a] < new_ranks_[b]; })) return;
+    for (const PrefixRecord* record : kept)
+      for (const PathEntry* entry : installed_paths(*record)) {
+        if (entry->path_type == PathType::directory || is_record_entry(*entry)) continue;
+        if (!options_.parked.contains(parking_place(*entry, *record))) continue;
+        claims_.try_emplace(entry->path);
+        contested_.insert(entry->path);
+      }
   }
 
   [[noreturn]] static void refuse_double(const PlannedPackage& package, const std::string& path) {
@@ -364,7 +382,8 @@ class LinkPlanner {
     detail::PathSettlement settlement(plan_, options_);
     for (auto& [path, claims] : claims_) {
       if (claims.size() == 1 && claims.front().side == Claim::Side::linked) continue;
-      if (std::all_of(claims.begin(), claims.end(), [](const Claim& c) { return c.side == Claim::Side::kept; })) continue;
+      const bool all_kept = std::all_of(claims.begin(), claims.end(), [](const Claim& c) { return c.side == Claim::Side::kept; });
+      if (all_kept && !contested_.contains(path)) continue;
       settlement.settle(std::string(path), claims, dropped);
     }
     std::size_t end = 0;
@@ -454,6 +473,7 @@ class LinkPlanner {
   LinkPlan plan_;
   std::vector<const PackageSource*> sources_;
   std::unordered_map<const PackageRecord*, std::uint32_t> old_ranks_, new_ranks_;
+  std::unordered_set<std::string_view> contested_;
   detail::ClaimMap claims_;
   /// Folders that new files need, and a package that needs them.
   std::unordered_map<std::string_view, const PackageRecord*> new_folders_;

@@ -121,6 +121,25 @@ class Conflicts(Ownership):
             self.envtool("env", "remove", "-y", "-n", "e")
         self.assertEqual(len(contents), 1)
 
+    def test_the_owner_changes_with_the_dependencies_of_others(self):
+        # Who depends on more has the path: `deep` while `middle` needs `low`, else `wide` by its name.
+        channel = self.channel(
+            Package("low", "1"), Package("middle", "1", {}, ["low"]), Package("middle", "2"),
+            Package("deep", "1", {"share/z": Text("of deep in {prefix}\n")}, ["middle"]),
+            Package("wide", "1", {"share/z": Text("of wide in {prefix}\n")}, ["low"]), name="turning")
+        env = self.prefix("e")
+        self.make(channel, "deep", "wide", "middle=1")
+        for version, owner in (("2", "wide"), ("1", "deep"), ("2", "wide")):
+            self.install(channel, f"middle={version}")
+            self.assertEqual((env / "share/z").read_text(), f"of {owner} in {env}\n")
+            self.envtool("verify", "-n", "e")
+        self.envtool("remove", "-y", "-n", "e", "wide")
+        self.assertEqual((env / "share/z").read_text(), f"of deep in {env}\n")
+        self.envtool("verify", "-n", "e")
+        self.envtool("remove", "-y", "-n", "e", "deep")
+        self.assertFalse((env / "share/z").exists())
+        self.assertFalse(any((env / "conda-meta/.envtool/parked").glob("*")))
+
     def test_prevented(self):
         (self.home.path / ".condarc").write_text("path_conflict: prevent\n")
         result = self.make(self.fighting(), "left", "right", code=1)

@@ -124,6 +124,17 @@ class Rename(Moving):
         self.envtool("rollback", "0", "-y", "-n", "copy", "--offline")
         self.assertEqual(set(packages(self.prefix("copy"))), {"tool"})
 
+    def test_rollback_after_a_move_takes_back_what_came_before_it(self):
+        before = set(packages(self.old))
+        self.envtool("install", "-y", "-n", "old", "-c", self.channel, "--override-channels", "other")
+        self.envtool("rename", "-n", "old", "new")
+        self.envtool("rollback", "-y", "-n", "new", "--offline")
+        self.assertEqual(set(packages(self.prefix("new"))), before)
+        self.envtool("create", "-y", "-n", "copy", "--clone", "new")
+        self.envtool("rollback", "-y", "-n", "copy", "--offline")
+        self.assertIn("other", packages(self.prefix("copy")))
+        self.envtool("verify", "-n", "copy")
+
     def behind_symlink(self):
         real = self.work / "elsewhere/real"
         real.parent.mkdir()

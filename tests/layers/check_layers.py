@@ -52,7 +52,7 @@ STANDARD_HEADERS = set(
 
 # Headers of the C library, the compiler and the kernel that reach the machine.
 SYSTEM_HEADERS = set(
-    """cpuid.h dirent.h dlfcn.h elf.h fcntl.h fnmatch.h glob.h grp.h link.h netdb.h poll.h pthread.h pwd.h sched.h
+    """cpuid.h dirent.h dlfcn.h elf.h fcntl.h fnmatch.h glob.h grp.h link.h malloc.h netdb.h poll.h pthread.h pwd.h sched.h
     semaphore.h signal.h spawn.h syslog.h termios.h unistd.h utime.h""".split()
 )
 SYSTEM_FOLDERS = ("sys/", "linux/", "netinet/", "arpa/", "net/", "gnu/")
