@@ -129,7 +129,7 @@ Plan plan_rollback(const AppInputs& inputs, const Prefix& prefix, std::optional<
   const RevisionStore store = RevisionStore::load(prefix);
   // Going back one step is not going back to where the environment was called something else.
   std::size_t last = store.size() - (store.size() > 0 ? 1 : 0);
-  while (last > 0 && only_changes_place(store.history().entries()[last])) --last;
+  while (last > 0 && only_changes_place(store.history(), last)) --last;
   if (!revision && last == 0)
     throw Error("there is no revision to go back to", ErrorKind::usage)
         .at(prefix.path())

@@ -212,9 +212,11 @@ std::string_view dist_of_history_line(std::string_view line) {
   return line;
 }
 
-bool only_changes_place(const HistoryEntry& entry) {
-  // A block needs a package for other tools to see it: one that goes and comes.
-  return entry.linked == entry.unlinked && (entry.note.starts_with(moved_note) || entry.note.starts_with(copied_note));
+bool only_changes_place(const History& history, std::size_t revision) {
+  const std::string& note = history.entries()[revision].note;
+  if (!note.starts_with(moved_note) && !note.starts_with(copied_note)) return false;
+  // So that other tools see the block it has a package that was there before.
+  return revision > 0 && history.state_at(revision) == history.state_at(revision - 1);
 }
 
 }  // namespace envtool

@@ -52,8 +52,8 @@ class History {
 
 /// How the note of a block begins that says where the environment was moved or copied from.
 inline constexpr std::string_view moved_note = "moved from ", copied_note = "copied from ";
-/// True for a block that only says so: the environment was the same before.
-bool only_changes_place(const HistoryEntry& entry);
+/// True for a revision that only says so: the packages were the same before.
+bool only_changes_place(const History& history, std::size_t revision);
 
 /// The note of a block that no package came or went with and that says nothing else.
 inline constexpr std::string_view no_package_note = "no package was changed";
