@@ -1,10 +1,15 @@
 #include "envtool/app/sources.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 
+#include "envtool/base/error.hpp"
 #include "envtool/os/abandonable.hpp"
 #include "envtool/os/clock.hpp"
 #include "envtool/os/files.hpp"
+#include "envtool/os/log.hpp"
 #include "envtool/settings/machine_profile.hpp"
 #include "envtool/specs/string_matcher.hpp"
 #include "envtool/virtual_packages/stated_facts.hpp"
@@ -39,13 +44,48 @@ FetchOptions fetch_options(const Settings& settings, const EnvSnapshot& environm
   return options;
 }
 
+namespace {
+bool can_be_written(const std::string& folder) {
+  try {
+    make_directories(folder);
+  } catch (const Error& error) {
+    // To go elsewhere would only hide that.
+    if (error.kind() == ErrorKind::no_space) return true;
+    log_debug(std::string("no channel records there: ") + error.what());
+    return false;
+  }
+  return ::faccessat(AT_FDCWD, folder.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+bool has_entries(const std::string& folder) {
+  try {
+    return is_directory(folder) && !list_directory(folder).empty();
+  } catch (const Error& error) {
+    log_debug(error.what());
+    return false;
+  }
+}
+
+/// Where the channels' records are kept: as with packages, in the first folder that can be written.
+std::string records_folder(const std::vector<std::string>& pkgs_dirs, bool only_read) {
+  const auto cache = [](const std::string& folder) { return folder + "/cache"; };
+  if (pkgs_dirs.size() == 1) return cache(pkgs_dirs.front());
+  const auto found = std::find_if(pkgs_dirs.begin(), pkgs_dirs.end(), [&](const std::string& folder) { return can_be_written(cache(folder)); });
+  // Somebody who may write has perhaps left records in one that can only be read.
+  if (only_read && (found == pkgs_dirs.end() || !has_entries(cache(*found))))
+    for (const std::string& folder : pkgs_dirs)
+      if (has_entries(cache(folder))) return cache(folder);
+  return cache(found == pkgs_dirs.end() ? pkgs_dirs.front() : *found);
+}
+}  // namespace
+
 RepoDataOptions repodata_options(const Settings& settings) {
   RepoDataOptions options;
-  options.cache_directory = settings.pkgs_dirs.front() + "/cache";
   options.time_to_live = settings.repodata_ttl;
   options.use_shards = settings.use_sharded_repodata;
   if (settings.offline) options.cache_use = RepoDataCacheUse::only_cached;
   else if (settings.use_index_cache) options.cache_use = RepoDataCacheUse::prefer_cached;
+  options.cache_directory = records_folder(settings.pkgs_dirs, options.cache_use == RepoDataCacheUse::only_cached);
   return options;
 }
 

@@ -98,7 +98,8 @@ bool ReachableRecords::platform_is_empty(const AppInputs& inputs, const Platform
   const auto has_records = [&](const Channel& channel, const std::string& subdir) -> std::optional<bool> {
     try {
       RepoDataGateway gateway({channel}, {subdir}, options, *fetcher_, nullptr);
-      return gateway.record_count(inputs.stop) != 0;
+      // Shards are not counted, but their index has all names.
+      return gateway.record_count(inputs.stop) != 0 || !gateway.all_names(inputs.stop).empty();
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) throw;
       // A channel without that folder.

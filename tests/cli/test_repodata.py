@@ -91,6 +91,27 @@ class Shards(RepodataTest):
         self.assertEqual(self.solve(f"{server.url}/one"), {"a": "1.0", "b": "1.0", "c": "1.0"})
         self.assertEqual(sorted(server.asked()), sorted([f"/one/{SUBDIR}/{INDEX} 304", f"/one/noarch/{INDEX} 304"]))
 
+    def test_a_misspelt_name_is_answered_as_with_a_whole_index(self):
+        self.shards(self.chain())
+        # With nothing at all for the platform, that is the reason.
+        channel = write_channel(self.folder / "empty", Package("other1", "1"))
+        (channel / SUBDIR).mkdir(exist_ok=True)
+        (channel / SUBDIR / "repodata.json").write_text(json.dumps({"info": {"subdir": SUBDIR}, "packages": {}}))
+        self.shards(channel)
+        server = Server(self, self.folder)
+        for environ in ({}, {"CONDA_PLUGINS_USE_SHARDED_REPODATA": "false"}):
+            with self.subTest(environ=environ):
+                shutil.rmtree(self.home.cache / "cache", ignore_errors=True)
+                server.asked()
+                result, document = self.solve(f"{server.url}/one", "a", "othr7", code=1, env=environ)
+                self.assertEqual(any("/shards/" in line for line in server.asked()), not environ)
+                missing, = document["missing"]
+                self.assertEqual((missing["name"], missing["closest"][0]), ("othr7", "other7"))
+                self.assertNotIn("has no packages for", document["reason"])
+                self.assertIn("did you mean `other7`", document["reason"])
+                result, document = self.solve(f"{server.url}/empty", "othr1", code=1, env=environ)
+                self.assertIn(f"the channel has no packages for {SUBDIR}", document["reason"])
+
     def test_index_changes_and_one_shard_with_it(self):
         self.shards(self.chain())
         server = Server(self, self.folder)
@@ -225,6 +246,44 @@ class Shards(RepodataTest):
             self.envtool("create", "-y", "--dry-run", "-n", "x", "-c", f"{server.url}/one", "--override-channels", "a", code=None,
                          env={"ENVTOOL_FAILPOINT": f"any:{number}:kill"})
             self.assertEqual(self.solve(f"{server.url}/one"), {"a": "1.0", "b": "1.0", "c": "1.0"})
+
+
+class PackageFolders(RepodataTest):
+    """Several `pkgs_dirs`, of which not all can be written."""
+
+    def test_records_go_to_the_first_that_can_be_written(self):
+        self.chain()
+        server = Server(self, self.folder)
+        file = self.work / "file"
+        file.write_text("")
+        good, other = self.work / "good", self.work / "other"
+        for first in (f"{file}/pkgs", "/proc/1/pkgs"):
+            with self.subTest(first=first):
+                shutil.rmtree(good, ignore_errors=True)
+                environ = {"CONDA_PKGS_DIRS": f"{first},{good},{other}"}
+                self.assertEqual(self.solve(f"{server.url}/one", env=environ), {"a": "1.0", "b": "1.0", "c": "1.0"})
+                self.assertTrue(any((good / "cache").iterdir()))
+                self.assertFalse(other.exists())
+                self.assertEqual(len(self.envtool("search", "a", "--offline", "--json", "-c", f"{server.url}/one", "--override-channels",
+                                                  env=environ).json()["a"]), 1)
+                server.asked()
+                environ["CONDA_PKGS_DIRS"] = f"{first},{good}"
+                self.solve(f"{server.url}/one", ttl="3600", env=environ)
+                self.assertEqual(server.asked(), [])
+        self.assertIn(f"{file}/pkgs", self.fails(f"{server.url}/one", env={"CONDA_PKGS_DIRS": f"{file}/pkgs,{file}/more"}))
+
+    def test_offline_reads_records_wherever_they_are(self):
+        self.chain()
+        server = Server(self, self.folder)
+        full, empty = self.work / "full", self.work / "empty"
+        self.solve(f"{server.url}/one", env={"CONDA_PKGS_DIRS": str(full)})
+        environ = {"CONDA_PKGS_DIRS": f"{empty},{full}"}
+        search = ("search", "a", "--offline", "--json", "-c", f"{server.url}/one", "--override-channels")
+        self.assertEqual(len(self.envtool(*search, env=environ).json()["a"]), 1)
+        # The writable one has some: those count.
+        self.solve(f"{server.url}/one", env=environ)
+        shutil.rmtree(full)
+        self.assertEqual(len(self.envtool(*search, env=environ).json()["a"]), 1)
 
 
 class Revisions(RepodataTest):
