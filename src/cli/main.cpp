@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdio>
 #include <map>
+#include <system_error>
 #include <thread>
 
 #include "command.hpp"
@@ -161,6 +162,11 @@ int run_main(int argc, char** argv) {
       result = report_error(error, context.global.json);
     } catch (const std::bad_alloc&) {
       result = report_error(Error("out of memory"), context.global.json);
+    } catch (const std::system_error& error) {
+      // The standard library's threads report like this.
+      Error refused = system_error("the system refused to start a thread", error.code().value());
+      if (refused.hints().empty()) refused.hint("a limit may be reached: `ulimit -u` for processes, `ulimit -v` for memory");
+      result = report_error(refused, context.global.json);
     } catch (const std::exception& error) {
       result = report_error(Error("envtool has a bug", ErrorKind::internal)
                                 .because(error.what())

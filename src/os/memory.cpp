@@ -2,10 +2,13 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <thread>
 
 namespace envtool {
 
@@ -26,6 +29,13 @@ void expect_many_allocations() {
   if (begin < end && end - begin <= 2 * piece) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
   std::free(probe);
 #endif
+}
+
+unsigned worthwhile_threads(unsigned most) {
+  constexpr rlim_t enough = rlim_t{2} << 30;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < enough) return 1;
+  return std::clamp(std::thread::hardware_concurrency(), 1U, most);
 }
 
 }  // namespace envtool

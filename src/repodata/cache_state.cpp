@@ -6,8 +6,10 @@
 #include <array>
 #include <utility>
 
+#include "envtool/base/error.hpp"
 #include "envtool/base/text.hpp"
 #include "envtool/os/files.hpp"
+#include "envtool/os/log.hpp"
 #include "cache_files.hpp"
 #include "json_scanner.hpp"
 
@@ -64,7 +66,13 @@ std::optional<CacheState> parse_cache_state(std::string_view text) {
 }
 
 std::optional<CacheState> read_cache_state(const std::string& path, const std::string& url_prefix) {
-  const auto text = read_file_if_exists(path, 1 << 20);
+  std::optional<std::string> text;
+  try {
+    text = read_file_if_exists(path, 1 << 20);
+  } catch (const Error& error) {
+    // Whatever is there is not ours; it is replaced, or writing tells what is wrong.
+    log_warning("`" + path + "` is of no use: " + error.message() + " (" + error.why() + ")");
+  }
   if (!text) return std::nullopt;
   std::optional<CacheState> state = parse_cache_state(*text);
   // File names are a digest's beginning: make sure that the entry is ours.

@@ -3,6 +3,7 @@
 #include <exception>
 #include <iterator>
 #include <set>
+#include <system_error>
 #include <thread>
 
 #include "channel_relations.hpp"
@@ -36,7 +37,12 @@ void run_parallel(std::size_t count, const std::function<void(std::size_t, std::
   const std::size_t threads = std::min<std::size_t>(count, std::clamp(std::thread::hardware_concurrency(), 2U, 8U));
   {
     std::vector<std::jthread> pool;
-    for (std::size_t i = 1; i < threads; ++i) pool.emplace_back(work);
+    pool.reserve(threads);
+    try {
+      for (std::size_t i = 1; i < threads; ++i) pool.emplace_back(work);
+    } catch (const std::system_error&) {
+      // The system has no thread left: those that there are do it all.
+    }
     work();
   }
   if (first) std::rethrow_exception(first);

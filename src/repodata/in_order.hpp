@@ -6,6 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -59,11 +60,16 @@ void make_in_order(std::size_t count, unsigned threads, Make&& make, Use&& use) 
       for (std::thread& thread : threads) thread.join();
     }
   } helpers{{}, mutex, next, count};
+  helpers.threads.reserve(threads);
   for (unsigned i = 1; i < std::min<std::size_t>(threads, count); ++i) {
-    helpers.threads.emplace_back([&] {
-      while (make_one()) {
-      }
-    });
+    try {
+      helpers.threads.emplace_back([&] {
+        while (make_one()) {
+        }
+      });
+    } catch (const std::system_error&) {
+      break;  // the system has no thread left: slower, not wrong
+    }
   }
   for (std::size_t i = 0; i < count; ++i) {
     std::unique_lock lock(mutex);

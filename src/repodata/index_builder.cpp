@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <thread>
 #include <utility>
 
 #include "envtool/base/error.hpp"
 #include "envtool/os/clock.hpp"
+#include "envtool/os/memory.hpp"
 #include "envtool/specs/package_name.hpp"
 #include "in_order.hpp"
 
@@ -311,7 +311,7 @@ void IndexBuilder::write(int file, const std::string& path, const IndexSource& s
   IndexHeader header;
   std::string entries, names;
   std::uint64_t offset = sizeof(IndexHeader);
-  make_in_order(ends.size(), std::clamp(std::thread::hardware_concurrency(), 1U, 4U), encode, [&](std::size_t, Piece piece) {
+  make_in_order(ends.size(), worthwhile_threads(4), encode, [&](std::size_t, Piece piece) {
     for (IndexEntry& entry : piece.entries) {
       entry.block_offset += offset;
       entry.name_offset += static_cast<std::uint32_t>(names.size());

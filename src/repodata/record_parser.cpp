@@ -59,6 +59,16 @@ using JsonFields = FieldReader<JsonValue>;
 // JSON, but with a number that no type here holds.
 struct NumberTooLarge {};
 
+bool is_json_but_for_numbers(std::string_view json) {
+  try {
+    return !nlohmann::json::parse(json).is_discarded();
+  } catch (const nlohmann::json::out_of_range&) {
+    return true;  // 1e999
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 void RawRecord::clear() {
@@ -82,7 +92,8 @@ struct RecordParser::Implementation {
     element document;
     // The scanner's buffer has the padding, so the text need not be copied.
     if (const auto error = parser.parse(json.data(), json.size(), false).get(document)) {
-      if (error == simdjson::NUMBER_ERROR && nlohmann::json::accept(json)) throw NumberTooLarge{};
+      if (error == simdjson::MEMALLOC) throw std::bad_alloc();
+      if (error == simdjson::NUMBER_ERROR && is_json_but_for_numbers(json)) throw NumberTooLarge{};
       throw MalformedJson{simdjson::error_message(error)};
     }
     return document;

@@ -7,6 +7,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -67,7 +68,9 @@ std::size_t route(std::string_view name, std::size_t count) { return std::hash<s
 
 class RecordWorkers::Worker {
  public:
-  Worker(const std::string& subdir, std::size_t number, std::size_t count) : builder_(subdir), number_(number), count_(count) {}
+  Worker(const std::string& subdir, std::size_t number, std::size_t count) : builder_(subdir), number_(number), count_(count), alone_(count == 1) {
+    spare_.reserve(longest_queue + 2);
+  }
   ~Worker() {
     failed_ = true;
     join();
@@ -116,10 +119,17 @@ class RecordWorkers::Worker {
     }
     lock.unlock();
     changed_.notify_all();
-    if (count_ > 1 && !thread_.joinable()) thread_ = std::thread([this] { run(); });
-    if (count_ == 1) drain();
+    if (!alone_ && !thread_.joinable()) {
+      try {
+        thread_ = std::thread([this] { run(); });
+      } catch (const std::system_error&) {
+        alone_ = true;  // the system has no thread left: slower, not wrong
+      }
+    }
+    if (alone_) drain();
   }
 
+  // Nothing is thrown out of a thread: without memory the batches are dropped, and `finish` tells.
   void run() {
     for (;;) {
       Batch batch;
@@ -127,23 +137,26 @@ class RecordWorkers::Worker {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return !queue_.empty() || closed_; });
         if (queue_.empty()) return;
-        batch = std::move(queue_.front());
+        std::swap(batch, queue_.front());
         queue_.pop_front();
       }
       changed_.notify_all();
       work(batch);
-      batch.clear();
-      const std::lock_guard lock(mutex_);
-      spare_.push_back(std::move(batch));
+      keep_for_later(batch);
     }
+  }
+
+  void keep_for_later(Batch& batch) {
+    batch.clear();
+    const std::lock_guard lock(mutex_);
+    if (spare_.size() < spare_.capacity()) spare_.push_back(std::move(batch));
   }
 
   // Without a thread: at once.
   void drain() {
     while (!queue_.empty()) {
       work(queue_.front());
-      queue_.front().clear();
-      spare_.push_back(std::move(queue_.front()));
+      keep_for_later(queue_.front());
       queue_.pop_front();
     }
   }
@@ -159,8 +172,8 @@ class RecordWorkers::Worker {
 
   void work(Batch& batch) {
     if (failed_) return;
-    if (batch.text.capacity() < batch.text.size() + JsonScanner::padding) batch.text.reserve(batch.text.size() + JsonScanner::padding);
     try {
+      batch.text.reserve(batch.text.size() + JsonScanner::padding);
       for (const Item& item : batch.items) {
         if (item.forgets) {
           builder_.forget(item.section);
@@ -194,6 +207,7 @@ class RecordWorkers::Worker {
 
   IndexBuilder builder_;
   std::size_t number_, count_;
+  bool alone_;  // without a thread
   RecordParser parser_;
   RawRecord record_;
   Batch current_, misfits_;

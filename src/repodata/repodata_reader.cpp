@@ -1,10 +1,9 @@
 #include "repodata_reader.hpp"
 
-#include <algorithm>
 #include <set>
-#include <thread>
 
 #include "envtool/base/text.hpp"
+#include "envtool/os/memory.hpp"
 #include "json_scanner.hpp"
 #include "record_parser.hpp"
 #include "record_workers.hpp"
@@ -16,12 +15,12 @@ namespace {
 constexpr std::int64_t newest_version = 3;
 
 // More do not help: one thread decompresses and splits the document for them.
-unsigned worker_count() { return std::clamp(std::thread::hardware_concurrency(), 1U, 4U); }
+constexpr unsigned most_workers = 4;
 
 class Reader {
  public:
   Reader(ByteSource& source, IndexBuilder& builder, std::stop_token stop)
-      : origin_(source.origin()), scanner_(source), builder_(builder), workers_(builder.subdir(), worker_count()),
+      : origin_(source.origin()), scanner_(source), builder_(builder), workers_(builder.subdir(), worthwhile_threads(most_workers)),
         stop_(std::move(stop)) {}
 
   ReadSummary read() {

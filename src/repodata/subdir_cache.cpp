@@ -259,7 +259,13 @@ std::shared_ptr<RepoDataIndex> SubdirCache::refresh(const std::optional<CacheSta
     next.refresh_ns = asked_ns;
     next.missing_ns = 0;
     if (!result->cache_control.empty()) next.cache_control = result->cache_control;
-    write_atomically(path(".info.json"), to_json(next));
+    try {
+      write_atomically(path(".info.json"), to_json(next));
+    } catch (const Error& error) {
+      // All that is lost is when the copy was last found good.
+      if (error.kind() != ErrorKind::no_space && error.kind() != ErrorKind::permission) throw;
+      log_warning("cannot note that `" + display_url_ + "` has not changed: " + error.why());
+    }
     return usable_copy(next, stop, false);
   };
   const bool left_alone = next.zst_missing_until_ns != 0;

@@ -7,4 +7,8 @@ namespace envtool {
 /// thread; changes nothing but the time that it takes.
 void expect_many_allocations();
 
+/// How many threads of its own a piece of work may start: as many as there are cores, at most `most`, and one
+/// where the process may have little address space (`ulimit -v`), of which each thread takes a good deal.
+unsigned worthwhile_threads(unsigned most);
+
 }  // namespace envtool
