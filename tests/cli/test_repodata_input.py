@@ -358,6 +358,24 @@ class Sizes(InputTest):
                 self.assertEqual(code, 0, err)
                 self.assertLess(memory, 512)
 
+    def test_little_address_space(self):
+        # Threads, too, need some of it; whatever cannot be had, it ends with a message or with the right answer.
+        record = self.document["packages"]["good-1.0-0.tar.bz2"]
+        packages = {f"p{number}-1.0-0.tar.bz2": {**record, "name": f"p{number}", "depends": [f"p{number + 1}", "x" * 200]} for number in range(40000)}
+        self.put("repodata.json", json.dumps({"packages": {"good-1.0-0.tar.bz2": record, **packages}}).encode())
+        outcomes = set()
+        for megabytes in (90, 110, 130, 150, 170, 190, 230, 2500):
+            done = subprocess.run(["/bin/sh", "-c", f'ulimit -v {megabytes * 1024}; exec "$@"', "sh", support.ENVTOOL, "create", "-y", "--dry-run", "-n", "x",
+                                   "--json", "-c", str(self.channel), "--override-channels", "--repodata-ttl", "0", "good"],
+                                  capture_output=True, text=True, env={**self.environ, "CONDA_PKGS_DIRS": str(self.work / f"pkgs-{megabytes}")}, timeout=60)
+            if done.returncode == 127:
+                continue  # not even its libraries could be loaded
+            with self.subTest(megabytes=megabytes):
+                self.assertIn(done.returncode, (0, 1), done.stderr)
+                json.loads(done.stdout)
+                outcomes.add(done.returncode)
+        self.assertEqual(outcomes, {0, 1})
+
     def test_the_same_in_shards(self):
         (self.noarch / "repodata.json").unlink()
         deep = b"\x91" * 10**6 + b"\xc0"
