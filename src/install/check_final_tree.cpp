@@ -29,10 +29,10 @@ class FinalTreeCheck {
 
   std::vector<std::pair<std::string, std::string>> run() {
     fill_tree();
-    for (const std::string& folder : change_.folders) check_way(folder, folder);
+    for (const std::string& folder : change_.folders) check_folder(folder);
     for (const auto* steps : {&change_.places, &change_.byte_code})
       for (const JournalStep& step : *steps)
-        if (!is_parked(step.path)) check_place(step.path);
+        if (!is_parked(step.path)) check_place(step);
     if (moves_folders()) check_kept_packages();
     return std::move(replaced_);
   }
@@ -78,22 +78,60 @@ class FinalTreeCheck {
     if (way.end != End::folder) refuse_way(way, path);
   }
 
-  void check_place(const std::string& path) {
+  void check_folder(const std::string& folder) {
+    check_way(folder, folder);
+    // What is in the way of a folder is set aside.
+    const std::string& place = after_.folder(folder).path;
+    if (is_file(change_.root.look(place).type)) check_kept_place(folder, place);
+  }
+
+  void check_place(const JournalStep& step) {
+    const std::string& path = step.path;
     const std::string folder = parent_of(path);
     check_way(folder, path);
     const std::string& real_folder = after_.folder(folder).path;
-    if (real_folder == folder) return;
+    if (real_folder == folder) {
+      if (step.before) check_kept_place(path, path);
+      return;
+    }
     const std::string place = name_in(real_folder, path);
     const auto [other, is_first] = behind_links_.emplace(place, path);
     if (!is_first) refuse_shared_place(path, other->second, place);
     if (targets_.contains(place)) refuse_shared_place(path, place, place);
-    if (removed_.contains(place)) {
+    if (removed_.contains(place))
       replaced_.emplace_back(path, place);
-      return;
+    else if (change_.root.look(place))
+      check_kept_place(path, place);
+  }
+
+  static bool is_file(Found::Type type) {
+    return type != Found::Type::absent && type != Found::Type::directory && type != Found::Type::link;
+  }
+
+  /// A file of a package that stays is not set aside like one of the user's, under whatever path its package has it.
+  /// Only for places where something is: that is rare enough to look up everything that stays.
+  void check_kept_place(const std::string& path, const std::string& place) {
+    if (change_.plan.replaced.contains(path) || is_given_up(path)) return;
+    // What a symlink that goes leads to is not here.
+    const FinalTree::Way& was = before_.folder(parent_of(place));
+    if (was.end != End::folder || was.path != parent_of(place)) return;
+    const auto [first, last] = kept_places().equal_range(place);
+    for (auto kept = first; kept != last; ++kept)
+      if (kept->second != path) refuse_shared_place(path, kept->second, place);
+  }
+
+  /// The paths of packages that stay, by the places where they are.
+  const std::multimap<std::string, std::string>& kept_places() {
+    if (kept_places_) return *kept_places_;
+    kept_places_.emplace();
+    for (const PrefixRecord* record : kept_records()) {
+      for (const std::string& path : record->files) {
+        if (!is_safe_relative_path(path)) continue;
+        const FinalTree::Way& way = after_.folder(parent_of(path));
+        if (way.end == End::folder) kept_places_->emplace(name_in(way.path, path), path);
+      }
     }
-    // A file of a package that stays is not set aside like one of the user's.
-    if (change_.root.look(place) && !change_.plan.replaced.contains(path) && !is_given_up(path) && !kept_owner(place).empty())
-      refuse_shared_place(path, place, place);
+    return *kept_places_;
   }
 
   bool is_given_up(const std::string& path) const {
@@ -147,11 +185,16 @@ class FinalTreeCheck {
   }
 
   /// `name-version-build` of the package that has the path after the change, or that had it; empty when nobody has.
+  /// For a new folder, one that has files in it.
   std::string owner(const std::string& path) {
     const LinkPlan& plan = change_.plan;
+    std::string folder_owner;
     const auto file = std::lower_bound(plan.files.begin(), plan.files.end(), path,
                                        [](const FileAction& a, const std::string& target) { return a.target < target; });
     if (file != plan.files.end() && file->target == path) return plan.packages[file->package].record.dist();
+    const auto below = std::lower_bound(file, plan.files.end(), path + "/",
+                                        [](const FileAction& a, const std::string& target) { return a.target < target; });
+    if (below != plan.files.end() && below->target.starts_with(path + "/")) folder_owner = plan.packages[below->package].record.dist();
     for (const ParkAction& action : plan.unparks)
       if (action.file.path == path) return action.file.owner;
     for (const OwnedPath& owned : plan.removals)
@@ -159,7 +202,8 @@ class FinalTreeCheck {
     for (const PlannedPackage& package : plan.packages)
       for (const PathEntry& entry : package.record.paths)
         if (entry.path == path) return package.record.dist();
-    return kept_owner(path);
+    std::string kept = kept_owner(path);
+    return kept.empty() ? folder_owner : kept;
   }
 
   std::string in_words(const std::string& path) {
@@ -194,9 +238,11 @@ class FinalTreeCheck {
   }
 
   [[noreturn]] void refuse_shared_place(const std::string& path, const std::string& other, const std::string& place) {
+    std::string culprit = after_.folder(parent_of(path)).culprit;
+    if (culprit.empty()) culprit = after_.folder(parent_of(other)).culprit;
     Error error("two files of packages lead to one place", ErrorKind::clobber);
     error.at(change_.prefix / place)
-        .because(in_words(path) + " and " + in_words(other) + " are the same file: `" + after_.folder(parent_of(path)).culprit + "` is a symlink");
+        .because(in_words(path) + " and " + in_words(other) + " are the same file: `" + culprit + "` is a symlink");
     add_packages(error, {path, other});
     throw error;
   }
@@ -217,6 +263,7 @@ class FinalTreeCheck {
   /// Where files behind symlinks are, and their paths.
   std::map<std::string, std::string> behind_links_;
   std::vector<std::pair<std::string, std::string>> replaced_;
+  std::optional<std::multimap<std::string, std::string>> kept_places_;
   PrefixData data_;
   std::optional<std::vector<const PrefixRecord*>> kept_;
 };

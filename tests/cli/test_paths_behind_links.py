@@ -161,6 +161,69 @@ class Updates(BehindLinks):
         self.assert_refused("install", *channel, "dir=2", says=["share/d", "below-1.0-0", "dir-2-0"])
 
 
+class RealPaths(BehindLinks):
+    """A new file under its real path, where an installed package has one behind a symlink."""
+
+    def setUp(self):
+        super().setUp()
+        self.from_channel = self.channel(
+            Package("l64", files={"lib64": Link("lib"), "lib/l": "l"}), Package("l32", files={"lib32": Link("lib")}),
+            Package("thru", "1", files={"lib64/t": "t"}), Package("thru", "2", files={"lib64/t": "t2", "lib64/more": "more"}),
+            Package("thru", "3", files={"lib/t": "t3"}), Package("same", files={"lib/t": "another"}), Package("equal", files={"lib/t": "t"}),
+            Package("also", files={"lib32/t": "another"}), Package("below", files={"lib/t/below": "below"}),
+            Package("loser", files={"lib64/t": "loser"}), Package("upd", "1", files={"u": "1"}), Package("upd", "2", files={"u": "2", "lib/t": "upd"}))
+        self.run_in_env("create", *self.from_channel, "l64", "l32", "thru=1", "upd=1")
+
+    def refused(self, command, *specs, packages):
+        self.assert_refused(command, *self.from_channel, *specs, says=["two files of packages lead to one place", "lib64/t", *packages])
+        self.assertEqual((self.env / "lib64/t").read_text(), "t")
+
+    def test_a_new_package(self):
+        for name in ("same", "equal", "also", "below"):
+            with self.subTest(name=name):
+                self.refused("install", name, packages=["thru-1-0", f"{name}-1.0-0"])
+
+    def test_an_update(self):
+        self.refused("update", "upd", packages=["thru-1-0", "upd-2-0"])
+        self.refused("install", "upd=2", "same", packages=["same"])
+
+    def test_the_other_order(self):
+        for name in ("same", "equal", "also"):
+            with self.subTest(name=name):
+                self.run_in_env("create", "--force", *self.from_channel, "l64", "l32", name)
+                self.assert_refused("install", *self.from_channel, "thru=1", says=["lib64/t", f"{name}-1.0-0"])
+
+    def test_what_works(self):
+        (self.env / "lib/more").write_text("mine")
+        self.run_in_env("install", *self.from_channel, "thru=2")
+        self.run_in_env("install", *self.from_channel, "thru=3")
+        self.run_in_env("install", *self.from_channel, "thru=1", "--force-reinstall")
+        self.envtool("verify", "-n", "e")
+        self.run_in_env("remove", "thru")
+        self.run_in_env("install", *self.from_channel, "same")
+        self.run_in_env("rollback", "0")
+        self.assertEqual((self.env / "lib64/t").read_text(), "t")
+        self.envtool("verify", "-n", "e")
+        self.assertEqual([p.read_text() for p in self.env.rglob("*envtool-saved*")], ["mine"])
+
+    def test_a_file_of_the_user(self):
+        self.run_in_env("remove", "thru")
+        (self.env / "lib/t").write_text("mine")
+        self.run_in_env("install", *self.from_channel, "same")
+        self.assertEqual([p.read_text() for p in (self.env / "lib").glob("t.envtool-saved*")], ["mine"])
+        self.envtool("verify", "-n", "e")
+
+    def test_a_path_put_back(self):
+        """What gets its path back is not in its own way."""
+        self.run_in_env("install", *self.from_channel, "loser")
+        first, last = ("loser", "thru") if (self.env / "lib64/t").read_text() == "loser" else ("thru", "loser")
+        (self.env / "lib/t").unlink()
+        (self.env / "lib/t").write_text("mine")
+        self.run_in_env("remove", first)
+        self.assertEqual((self.env / "lib64/t").read_text(), "loser" if last == "loser" else "t")
+        self.envtool("verify", "-n", "e")
+
+
 class Returns(BehindLinks):
     """Changes that bring back what was there before."""
 
