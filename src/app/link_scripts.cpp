@@ -86,7 +86,10 @@ class OwnRecords {
 
   std::vector<std::string> paths() const {
     std::vector<std::string> found = list_tree(prefix_.conda_meta());
-    std::erase_if(found, [](const std::string& path) { return path == "frozen" || path == ".envtool/lock" || path.starts_with(".envtool/lock.d/"); });
+    std::erase_if(found, [](const std::string& path) {
+      // Other processes write these without the lock, or as they wait for it.
+      return path == "frozen" || path == "last_activated" || path == ".envtool/lock" || path.starts_with(".envtool/lock.d/");
+    });
     return found;
   }
 

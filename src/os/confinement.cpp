@@ -138,6 +138,8 @@ std::vector<std::string> system_folders() {
 ConfinedResult run_confined(const ProcessRequest& request, const Confinement& confinement, std::stop_token stop) {
   const FileDescriptor ruleset = make_ruleset(confinement);
   const Orphanage orphanage;
+  ProcessRequest whole = request;
+  whole.ends_with_us = true;
   ConfinedResult result;
   std::exception_ptr failure;
   // Landlock holds for one thread and for what that thread starts.
@@ -145,7 +147,7 @@ ConfinedResult run_confined(const ProcessRequest& request, const Confinement& co
     try {
       if (ruleset && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
         result.is_confined = ::syscall(restrict_self_call, ruleset.get(), 0) == 0;
-      static_cast<ProcessResult&>(result) = run_process(request, stop);
+      static_cast<ProcessResult&>(result) = run_process(whole, stop);
     } catch (...) {
       failure = std::current_exception();
     }

@@ -17,6 +17,7 @@
 #include <csignal>
 
 #include "envtool/base/text.hpp"
+#include "supervised.hpp"
 #include "system_call.hpp"
 
 namespace envtool {
@@ -159,29 +160,25 @@ class Child {
     const EnvSnapshot& environment = request.environment == nullptr ? inherited : *request.environment;
     const std::string program = program_path(request.arguments, environment);
 
-    SpawnSetup setup;
-    if (!request.working_directory.empty()) {
-      posix_spawn_file_actions_addchdir_np(&setup.actions, request.working_directory.c_str());
-    }
-    posix_spawn_file_actions_adddup2(&setup.actions, input, 0);
-    posix_spawn_file_actions_adddup2(&setup.actions, output, 1);
-    posix_spawn_file_actions_adddup2(&setup.actions, errors, 2);
-    sigset_t mask, defaults;
-    sigemptyset(&mask);
-    sigemptyset(&defaults);
-    for (const int signal : signals_to_reset()) sigaddset(&defaults, signal);
-    posix_spawnattr_setsigmask(&setup.attributes, &mask);
-    posix_spawnattr_setsigdefault(&setup.attributes, &defaults);
-    int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    if (own_group) flags |= POSIX_SPAWN_SETPGROUP;
-    posix_spawnattr_setflags(&setup.attributes, static_cast<short>(flags));
-
     StringArray variables(request.environment == nullptr ? current_environment() : environment.to_strings());
-    StringArray arguments(request.arguments);
-    int outcome = posix_spawn(&pid_, program.c_str(), &setup.actions, &setup.attributes, arguments.get(), variables.get());
-    if (outcome == ENOEXEC) {
-      StringArray shell(through_shell(program, request.arguments));
-      outcome = posix_spawn(&pid_, "/bin/sh", &setup.actions, &setup.attributes, shell.get(), variables.get());
+    StringArray arguments(request.arguments), shell(through_shell(program, request.arguments));
+    int outcome = 0;
+    if (request.ends_with_us) {
+      SupervisedStart start;
+      start.program = program.c_str();
+      start.arguments = arguments.get();
+      start.shell_arguments = shell.get();
+      start.variables = variables.get();
+      if (!request.working_directory.empty()) start.working_directory = request.working_directory.c_str();
+      start.input = input;
+      start.output = output;
+      start.errors = errors;
+      start.signals_to_reset = signals_to_reset();
+      pid_ = start_supervised(start, outcome);
+      if (pid_ > 0) outcome = 0;
+    } else {
+      outcome = spawn(request, program, arguments.get(), variables.get(), {input, output, errors});
+      if (outcome == ENOEXEC) outcome = spawn(request, "/bin/sh", shell.get(), variables.get(), {input, output, errors});
     }
     if (outcome != 0) {
       pid_ = -1;
@@ -222,6 +219,26 @@ class Child {
   }
 
  private:
+  int spawn(const ProcessRequest& request, const std::string& program, char** arguments, char** variables, const std::array<int, 3>& streams) {
+    SpawnSetup setup;
+    if (!request.working_directory.empty()) {
+      posix_spawn_file_actions_addchdir_np(&setup.actions, request.working_directory.c_str());
+    }
+    posix_spawn_file_actions_adddup2(&setup.actions, streams[0], 0);
+    posix_spawn_file_actions_adddup2(&setup.actions, streams[1], 1);
+    posix_spawn_file_actions_adddup2(&setup.actions, streams[2], 2);
+    sigset_t mask, defaults;
+    sigemptyset(&mask);
+    sigemptyset(&defaults);
+    for (const int signal : signals_to_reset()) sigaddset(&defaults, signal);
+    posix_spawnattr_setsigmask(&setup.attributes, &mask);
+    posix_spawnattr_setsigdefault(&setup.attributes, &defaults);
+    int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    if (own_group_) flags |= POSIX_SPAWN_SETPGROUP;
+    posix_spawnattr_setflags(&setup.attributes, static_cast<short>(flags));
+    return posix_spawn(&pid_, program.c_str(), &setup.actions, &setup.attributes, arguments, variables);
+  }
+
   pid_t pid_ = -1;
   bool own_group_;
   FileDescriptor handle_;
@@ -369,7 +386,7 @@ ProcessResult run_process(const ProcessRequest& request, std::stop_token stop) {
     input.emplace();
     child_input = std::move(input->read_end);
   }
-  const bool own_group = request.time_limit > 0 || stop.stop_possible();
+  const bool own_group = request.ends_with_us || request.time_limit > 0 || stop.stop_possible();
   Child child(request, child_input.get(), output.write_end.get(), errors.write_end.get(), own_group);
   child_input.reset();
   output.write_end.reset();

@@ -286,10 +286,10 @@ class Failing(Scripts):
         self.make("good")
         process = self.start("install", "-y", "-n", "e", *self.from_channel, "slow")
         self.addCleanup(support.end, process)
-        self.addCleanup(subprocess.run, ["pkill", "-x", "-f", "sleep 4711"])
         wait_until(lambda: [pid for pid in pathlib.Path("/proc").iterdir() if pid.name.isdigit() and self.command_has(pid, "4711")])
         process.kill()
         process.communicate()
+        wait_until(lambda: not [pid for pid in pathlib.Path("/proc").iterdir() if pid.name.isdigit() and self.command_has(pid, "4711")])
         # The packages are the new ones, whole; that a script did not end is said by what looks at it and by what changes it.
         self.assertEqual(set(packages(self.env)), {"good", "slow"})
         self.assertIn("did not end", self.envtool("list", "-n", "e").err)
@@ -302,6 +302,20 @@ class Failing(Scripts):
         self.allow()
         self.install("sticky")
         self.assertFalse((self.env / "conda-meta/.envtool/link-scripts").exists())
+
+    def test_killed_with_what_the_script_started(self):
+        self.channel(script("good"), script("late", post="(sleep 4713; rm $PREFIX/share/good) &\nsh -c 'sleep 4714'; rm $PREFIX/share/good\n"))
+        self.make("good")
+        process = self.start("install", "-y", "-n", "e", *self.from_channel, "late")
+        self.addCleanup(support.end, process)
+
+        def sleepers():
+            return [pid for pid in pathlib.Path("/proc").iterdir() if pid.name.isdigit() and (self.command_has(pid, "4713") or self.command_has(pid, "4714"))]
+        wait_until(lambda: len(sleepers()) >= 2)
+        process.kill()
+        process.communicate()
+        wait_until(lambda: not sleepers())
+        self.assertTrue((self.env / "share/good").exists())
 
     def test_background(self):
         self.make("daemon")
@@ -360,6 +374,19 @@ class Failing(Scripts):
             self.assertFalse((self.env / "conda-meta/state").exists())
             if result.code == 0:
                 self.envtool("remove", "-y", "-n", "e", f"evil{number}")
+
+    def test_activated_meanwhile(self):
+        self.channel(script("good"), script("slow", post="touch $PREFIX/begun; for i in 1 2 3 4 5 6 7 8 9 10; do test -e $PREFIX/go && exit 0; sleep 0.5; done\nexit 1\n"))
+        self.make("good")
+        self.assertFalse((self.env / "conda-meta/last_activated").exists())
+        process = self.start("install", "-y", "-n", "e", *self.from_channel, "slow")
+        self.addCleanup(support.end, process)
+        wait_until(lambda: (self.env / "begun").exists())
+        self.envtool("run", "-n", "e", "touch", self.env / "go")
+        out, err = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 0, out + err)
+        self.assertTrue((self.env / "conda-meta/last_activated").exists())
+        self.assertEqual(set(packages(self.env)), {"good", "slow"})
 
     def test_frozen_by_a_script(self):
         # CEP 22 leaves them that.

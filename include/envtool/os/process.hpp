@@ -25,6 +25,8 @@ struct ProcessRequest {
   std::function<void(std::string_view)> on_output = {};
   /// Seconds before the process group is killed; 0: no limit.
   unsigned time_limit = 0;
+  /// The process group is killed when the thread that waits for it ends, even by SIGKILL.
+  bool ends_with_us = false;
 };
 
 struct ProcessResult {
@@ -37,7 +39,7 @@ struct ProcessResult {
 };
 
 /// Runs to the end. On a stop request or at the time limit the process group gets SIGTERM and one
-/// second later SIGKILL; only with one of these the process has a group of its own (so Ctrl-C of a
+/// second later SIGKILL; only with one of these, or with `ends_with_us`, the process has a group of its own (so Ctrl-C of a
 /// terminal reaches it through the stop token). Never waits for what the process left in the
 /// background. The child finds default signal actions, except for ignored ones that the user chose
 /// (nohup). Throws `Error` (child_failed) when the program cannot be started.
