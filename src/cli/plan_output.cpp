@@ -46,7 +46,9 @@ std::string plan_text(const Plan& plan) {
     if (const auto foreign = files_of_nobody(plan.prefix); !foreign.empty())
       text += "The environment that is there holds " + counted(foreign.size(), "file", "files") +
               " that no package owns (for example `" + escape_control(foreign.front()) + "`); " + (foreign.size() == 1 ? "it goes" : "they go") + ", too.\n\n";
-  text += format_table(rows);
+  // Without packages the next part brings the empty line.
+  if (rows.empty()) text.pop_back();
+  else text += format_table(rows);
   std::string counts;
   auto count = [&](std::size_t number, const char* what) {
     if (number != 0) counts += (counts.empty() ? "" : ", ") + std::to_string(number) + " " + what;

@@ -208,7 +208,8 @@ class Rollback(History):
         self.envtool("rollback", "2", "-y", "-n", "e")
         self.assertEqual((env / "conda-meta/pinned").read_text(), "# mine\nlib 1.0\n")
         self.assertEqual(self.envtool("env", "config", "vars", "list", "-n", "e", "--json").json(), {"COLOR": "red", "SHAPE": "round"})
-        self.envtool("rollback", "0", "-y", "-n", "e")
+        gone = self.envtool("rollback", "0", "-y", "-n", "e").out
+        self.assertTrue(gone.startswith(f"Environment: {env}\n\npins are removed\nvariables are removed\n"), gone)
         self.assertFalse((env / "conda-meta/pinned").exists())
         self.assertFalse((env / "conda-meta/state").exists())
 

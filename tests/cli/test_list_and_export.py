@@ -135,6 +135,16 @@ class Environments(CliTest):
         self.assertEqual(self.envtool("env", "config", "vars", "list", "-n", "one", "--json").json(), {"B": "two words=x"})
         self.assertNotIn("A=1", self.envtool("run", "-n", "one", "/usr/bin/env").out.splitlines())
 
+    def test_changed_variables_as_json(self):
+        env = self.create("one", "demo-lib")
+        for command, changed, variables in ((("set", "B=canary", "A=1"), ["A", "B"], ["A", "B"]), (("set", "A=2", "B=canary"), ["A"], ["A", "B"]),
+                                            (("unset", "A"), ["A"], ["B"])):
+            result = self.envtool("env", "config", "vars", command[0], "-n", "one", "--json", *command[1:])
+            self.assertEqual(result.json(), {"success": True, "prefix": str(env), "changed": changed, "variables": variables})
+            self.assertNotIn("canary", result.out + result.err)
+        self.assertFalse(self.envtool("env", "config", "vars", "unset", "-n", "one", "--json", "A", code=2).json()["success"])
+        self.assertEqual(self.envtool("env", "config", "vars", "set", "-n", "one", "C=1").out, "")
+
 
 class Export(CliTest):
     def setUp(self):

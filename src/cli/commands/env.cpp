@@ -133,19 +133,37 @@ void register_variables(CLI::App& env, CommandContext& context) {
       for (const auto& [name, value] : variables) print_out(escape_control(name) + " = " + escape_control(value) + "\n");
     return 0;
   });
-  add("set", "Set some", true, [](const AppInputs& inputs, const Prefix& prefix, bool, const Options& chosen) {
+  // Values may be secrets, so that only `list` shows them.
+  const auto change = [](const AppInputs& inputs, const Prefix& prefix, bool json, const Options& chosen, auto&& changer) {
+    EnvironmentVariables before, after;
     change_variables(inputs, prefix, [&](EnvironmentVariables& variables) {
+      before = variables;
+      changer(variables);
+      after = variables;
+    }, chosen.override_frozen);
+    if (!json) return 0;
+    nlohmann::ordered_json document{{"success", true}, {"prefix", prefix.path()}, {"changed", nlohmann::ordered_json::array()},
+                                    {"variables", nlohmann::ordered_json::array()}};
+    for (const auto& [name, value] : after) {
+      const auto old = before.find(name);
+      if (old == before.end() || old->second != value) document["changed"].push_back(name);
+      if (value != unset_variable_mark) document["variables"].push_back(name);
+    }
+    print_json(document);
+    return 0;
+  };
+  add("set", "Set some", true, [change](const AppInputs& inputs, const Prefix& prefix, bool json, const Options& chosen) {
+    return change(inputs, prefix, json, chosen, [&](EnvironmentVariables& variables) {
       for (const std::string& item : chosen.items) {
         const auto equals = item.find('=');
         const std::string name = item.substr(0, equals);
         if (equals == std::string::npos || !is_variable_name(name)) throw Error("`" + item + "` is not `NAME=value`", ErrorKind::usage);
         variables[name] = item.substr(equals + 1);
       }
-    }, chosen.override_frozen);
-    return 0;
+    });
   });
-  add("unset", "Forget some", true, [](const AppInputs& inputs, const Prefix& prefix, bool, const Options& chosen) {
-    change_variables(inputs, prefix, [&](EnvironmentVariables& variables) {
+  add("unset", "Forget some", true, [change](const AppInputs& inputs, const Prefix& prefix, bool json, const Options& chosen) {
+    return change(inputs, prefix, json, chosen, [&](EnvironmentVariables& variables) {
       for (const std::string& name : chosen.items) {
         const auto found = variables.find(name);
         if (found == variables.end() || found->second == unset_variable_mark)
@@ -153,8 +171,7 @@ void register_variables(CLI::App& env, CommandContext& context) {
         // conda's mark: a shell in which the variable is set learns from it to unset it.
         found->second = unset_variable_mark;
       }
-    }, chosen.override_frozen);
-    return 0;
+    });
   });
 }
 }  // namespace
