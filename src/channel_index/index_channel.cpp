@@ -99,6 +99,22 @@ class IndexRun {
       throw Error("indexing was interrupted", ErrorKind::interrupted).at(request_.channel).hint("what was read so far is not read again");
   }
 
+  static void check_base_url(const std::string& url) {
+    if (url.empty()) return;
+    const bool is_absolute = Url::looks_like_url(url);
+    // The subdir is put behind it as it is.
+    const auto is_odd = [&](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\x7f' || c == '\\' || c == '?' || c == '#' || (c == ':' && !is_absolute); };
+    if (std::any_of(url.begin(), url.end(), is_odd) || (!is_absolute && url.starts_with('/')))
+      throw Error("the base URL is neither a URL nor a relative path", ErrorKind::usage)
+          .at(redact(url))
+          .because(is_absolute            ? "it must not hold spaces, control characters, `\\`, `?` or `#`"
+                   : url.starts_with('/') ? "it starts with `/`"
+                                          : "a path must not hold spaces, control characters, `:`, `\\`, `?` or `#`")
+          .hint("for example `https://packages.example/channel` or `../packages`");
+    if (is_absolute && Url::parse(url).has_credentials())
+      throw Error("the base URL has credentials, which everybody could read in the index", ErrorKind::usage);
+  }
+
   void check_request() const {
     if (!is_directory(request_.channel)) throw Error("there is no such folder", ErrorKind::invalid_input).at(request_.channel);
     for (const std::string& reference : {request_.base_channel, request_.overrides_channel})
@@ -108,8 +124,7 @@ class IndexRun {
             .because("it has to start with `../` (CEP 42)");
     if (!request_.base_channel.empty() && request_.base_channel == request_.overrides_channel)
       throw Error("one channel cannot have a higher and a lower priority", ErrorKind::usage).at(request_.base_channel);
-    if (Url::looks_like_url(request_.base_url) && Url::parse(request_.base_url).has_credentials())
-      throw Error("the base URL has credentials, which everybody could read in the index", ErrorKind::usage);
+    check_base_url(request_.base_url);
   }
 
   std::vector<std::string> find_subdirs() {

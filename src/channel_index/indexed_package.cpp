@@ -38,6 +38,16 @@ constexpr const char* about_keys[] = {"description", "dev_url", "doc_source_url"
   throw Error("a package cannot be indexed", ErrorKind::invalid_input).at(path).because(why);
 }
 
+PackageSummary read_summary(const std::string& path, std::stop_token stop) {
+  try {
+    return read_package_summary(path, wanted, std::move(stop));
+  } catch (const Error& error) {
+    if ((error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::unsafe) || !error.causes().empty()) throw;
+    // Its hints are for those who got the package from a channel; this is the channel.
+    throw Error(error.message(), error.kind()).at(error.where()).because(error.why());
+  }
+}
+
 class PackageReader {
  public:
   PackageReader(std::string path, const std::string& subdir, const std::string& file_name)
@@ -48,7 +58,7 @@ class PackageReader {
   ReadPackage read(std::uint64_t now, std::stop_token stop) {
     const std::optional<ArchiveName> name = parse_archive_name(result_.package.file_name);
     if (!name) refuse(path_, "its file name is not made of name, version and build (CEP 26)");
-    summary_ = read_package_summary(path_, wanted, std::move(stop));
+    summary_ = read_summary(path_, std::move(stop));
     result_.package.stamp = summary_.stamp;
     result_.package.sha256 = summary_.sha256;
     const std::string* index = find("info/index.json");

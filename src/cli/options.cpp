@@ -63,6 +63,7 @@ void add_channel_options(CLI::App& app, ChannelOptions& options, PlatformOption 
   // One solver is all there is; scripts that were written for conda say which they want.
   app.add_option_function<std::string>("--solver,--experimental-solver", [](const std::string&) {})->group("");
   app.add_option("--repodata-ttl", options.repodata_ttl, "Seconds for which a channel's records are not asked for again")
+      ->check(CLI::Range(0L, 365L * 86400))
       ->group(group);
   app.add_flag("-C,--use-index-cache", options.use_index_cache, "Use channel records from the cache, however old")
       ->group(group);

@@ -128,6 +128,29 @@ class Index(CliTest):
         self.assertEqual(sorted(index_tree(channel)), ["noarch/repodata.json", "noarch/repodata_from_packages.json"])
         self.assertEqual(self.index(channel, "--subdir", "noarch")["subdirs"]["noarch"]["unchanged"], 1)
 
+    def test_base_urls(self):
+        channel = self.folder(Package("a"))
+        for url in ("not a url", "https://packages.example/a b", "/packages", "https:/packages.example", "../a\tb", "..\\packages", "../packages?x=1",
+                    "https://packages.example/c#x", "https://u:canary@packages.example/a b"):
+            with self.subTest(url=url):
+                result = self.envtool("index", channel, "--base-url", url, code=2)
+                self.assertIn("neither a URL nor a relative path", result.err)
+                self.assertNotIn("canary", result.err)
+                self.assertEqual(index_tree(channel), {})
+        for url in ("../packages", "file:///packages", "https://packages.example/a%20b/"):
+            with self.subTest(url=url):
+                self.index(channel, "--base-url", url)
+                self.assertEqual(document(channel)["info"]["base_url"], url.rstrip("/") + "/noarch/")
+
+    def test_hints_are_for_whoever_has_the_folder(self):
+        channel = self.folder(Package("a"))
+        for content in (b"", b"<html>log in</html>", b"PK\x03\x04"):
+            with self.subTest(content=content):
+                (channel / "noarch/bad-1-0.conda").write_bytes(content)
+                result = self.envtool("index", channel, code=1)
+                self.assert_contains(result.err, "bad-1-0.conda", "replace or remove the file")
+                self.assertEqual(result.err.count("hint: "), 1, result.err)
+
     def test_new_versions_are_seen_by_clients(self):
         channel = self.folder(Package("a"))
         self.index(channel)

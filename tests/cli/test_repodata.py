@@ -248,6 +248,16 @@ class Shards(RepodataTest):
             self.assertEqual(self.solve(f"{server.url}/one"), {"a": "1.0", "b": "1.0", "c": "1.0"})
 
 
+class Age(RepodataTest):
+    def test_ages_that_are_none(self):
+        self.chain()
+        for ttl in ("-1", "99999999999999999999", "abc", "", "31536001", "1.5"):
+            with self.subTest(ttl=ttl):
+                result = self.envtool("search", "a", "-c", self.folder / "one", "--override-channels", f"--repodata-ttl={ttl}", code=2)
+                self.assert_contains(result.err, "--repodata-ttl", "0 to 31536000" if ttl else "")
+        self.envtool("search", "a", "-c", self.folder / "one", "--override-channels", "--repodata-ttl", "31536000")
+
+
 class PackageFolders(RepodataTest):
     """Several `pkgs_dirs`, of which not all can be written."""
 

@@ -314,6 +314,8 @@ TEST_CASE("packages elsewhere, and related channels") {
   CHECK(refused([](auto& wrong) { wrong.overrides_channel = "base"; }) == ErrorKind::usage);
   CHECK(refused([](auto& wrong) { wrong.base_channel = wrong.overrides_channel = "../x"; }) == ErrorKind::usage);
   CHECK(refused([](auto& wrong) { wrong.base_url = "https://user:secret@host/c"; }) == ErrorKind::usage);
+  CHECK(refused([](auto& wrong) { wrong.base_url = "not a url"; }) == ErrorKind::usage);
+  CHECK(refused([](auto& wrong) { wrong.base_url = "/packages"; }) == ErrorKind::usage);
 }
 
 TEST_CASE("what is not wanted is not left behind") {
