@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const RepoDataIndex index(std::move(file));
   std::uint64_t count = 0;
   for (std::size_t i = 0; i < index.size(); ++i) {
-    for (const auto& record : index.records(index.name(i), {"c", "u/", "linux-64"})) {
+    for (const auto& record : index.records(index.name(i), {"c", "u/", "linux-64"})->records()) {
       require(record.name == index.name(i));
       require(record.fn.find('/') == std::string::npos && record.fn.size() <= 211);
       ++count;

@@ -51,7 +51,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
   try {
     const RepoDataIndex index(std::move(file));
-    for (std::size_t i = 0; i < index.size() && i < 100; ++i) index.records(index.name(i), {"c", "u/", "noarch"});
+    for (std::size_t i = 0; i < index.size() && i < 100; ++i) {
+      if (const auto block = index.records(index.name(i), {"c", "u/", "noarch"})) block->records();
+    }
   } catch (const DamagedIndex&) {
   }
   return 0;

@@ -35,7 +35,7 @@ void check_shard(std::string_view document) {
   const auto block = builder.take_block("p");
   require(block.record_count + summary.skipped <= summary.records);
   if (block.record_count == 0) return;
-  const auto records = decode_block(block.bytes, block.record_count, "p", {"c", "u/", "noarch"});
+  const auto records = RecordBlock(block.bytes, block.record_count, "p", {"c", "u/", "noarch"}).records();
   require(records.size() == block.record_count);
   for (const auto& record : records) {
     require(record.name == "p");

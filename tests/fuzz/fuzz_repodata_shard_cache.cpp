@@ -38,7 +38,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       for (std::size_t i = 0; i < index.size() && i < 100; ++i) index.find(index.name(i));
     } else {
       std::unordered_set<std::string> dependencies;
-      decode_block(bytes, data[1], "p", {"c", "u/", "noarch"}, {}, &dependencies);
+      const RecordBlock block(bytes, data[1], "p", {"c", "u/", "noarch"});
+      block.add_dependencies(dependencies);
+      block.records({}, &dependencies);
+      for (std::size_t i = 0; i < data[1]; ++i) block.record(i);
     }
   } catch (const DamagedIndex&) {
   }
