@@ -403,6 +403,7 @@ void ChangeBuilder::stage_metadata() {
       remove_metadata(step.path);
       continue;
     }
+    check_metadata_folder(step.path);
     step.slot = next_slot();
     write_new_file(slot_path(step.slot), file.content);
     step.content = sha256(file.content).hex();
@@ -412,6 +413,17 @@ void ChangeBuilder::stage_metadata() {
     metadata_.push_back(std::move(step));
   }
   for (const std::string& name : plan_.removed_records) remove_metadata("conda-meta/" + name);
+}
+
+/// After the decision it would be too late to find that a file of ours has no folder to go to.
+void ChangeBuilder::check_metadata_folder(const std::string& path) {
+  using End = FinalTree::Way::End;
+  const FinalTree::Way& way = present_tree_.folder(std::string(parent_of(path)));
+  if (way.end == End::folder || way.end == End::own) return;
+  throw Error("the environment's own records have no folder to go to", ErrorKind::corrupt)
+      .at(prefix_ / (way.culprit.empty() ? path : way.culprit))
+      .because(way.end == End::not_folder ? "it is no folder" : "it is a symlink that leads nowhere in the environment")
+      .hint("move it away; the folder is made anew");
 }
 
 void ChangeBuilder::remove_metadata(const std::string& path) {

@@ -35,6 +35,7 @@ class ChangeBuilder {
   void stage_unparked();
   void compile();
   void stage_metadata();
+  void check_metadata_folder(const std::string& path);
   void remove_metadata(const std::string& path);
   bool is_below_going(std::string_view path) const;
   void look_at_targets();

@@ -148,6 +148,26 @@ class RealCauses(Stuck):
         self.assertEqual((self.env / "share/turn").read_text(), "a file")
         self.assertEqual((self.env / "lib/p/data").read_text(), "one")
 
+    def test_no_folder_for_our_own_records(self):
+        """Seen before the decision: nothing is stuck, and nothing has changed."""
+        place = self.env / "conda-meta/.envtool/revisions"
+        kept = self.work / "revisions"
+        place.rename(kept)
+        for name, make in (("FIFO", lambda: os.mkfifo(place)), ("file", lambda: place.write_text("x")), ("symlink", lambda: place.symlink_to(self.work)),
+                           ("dangling", lambda: place.symlink_to("nowhere"))):
+            with self.subTest(name=name):
+                before = self.tree()
+                make()
+                result = self.change("")
+                self.assertEqual(result.code, 1, result)
+                self.assert_contains(result.err, "no folder to go to", str(place), "move it away")
+                self.assertFalse(self.is_decided())
+                self.envtool("list", "-n", "e")
+                place.unlink()
+                self.assert_same_tree(self.tree(), before)
+        kept.rename(place)
+        self.assertEqual(self.change("").code, 0)
+
     def test_an_immutable_folder(self):
         folder = self.env / "share"
         self.decide()
