@@ -170,8 +170,15 @@ class Cache(CliTest):
     def test_file_where_the_cache_should_be(self):
         shutil.rmtree(self.home.cache)
         self.home.cache.write_text("x")
-        result = self.envtool("create", "-y", "-n", "two", "-c", self.channel, "--override-channels", "p", code=1)
+        result = self.envtool("create", "-y", "-n", "two", "-c", self.channel, "--override-channels", "p", code=1,
+                              env={"CONDA_PKGS_DIRS": str(self.home.cache)})
         self.assertIn(str(self.home.cache), result.err)
+        self.assertEqual(self.home.cache.read_text(), "x")
+        # With another package folder to go to, that one is used.
+        other = self.work / "other-packages"
+        self.envtool("create", "-y", "-n", "two", "-c", self.channel, "--override-channels", "p",
+                     env={"CONDA_PKGS_DIRS": f"{self.home.cache},{other}"})
+        self.assertTrue(any(other.glob("p-*")))
 
 
 if __name__ == "__main__":
