@@ -88,11 +88,19 @@ class ReadOnly(CliTest):
     def test_root_prefix(self):
         mounted = Mounted(self, self.root, "size=4m")
         mounted.remount("ro")
-        result = self.envtool("create", "-y", "-n", "x", "-c", CHANNEL, "--override-channels", "demo-lib", code=1)
-        self.assertIn(str(self.root), result.err)
-        self.assertRegex(result.err, "EROFS|read-only|Read-only|writ")
+        command = ("create", "-y", "-n", "x", "-c", CHANNEL, "--override-channels", "demo-lib")
+        for arguments, variables in ((command, {"CONDA_PKGS_DIRS": str(self.root / "pkgs")}),
+                                     (("create", "-y", "-p", self.root / "envs/x", *command[4:]), {})):
+            with self.subTest(arguments=arguments):
+                result = self.envtool(*arguments, code=1, env=variables)
+                self.assertIn(str(self.root), result.err)
+                self.assertRegex(result.err, "EROFS|read-only|Read-only|writ")
         self.assertEqual(self.envtool("env", "list", "--json").json()["envs"], [])
         self.envtool("info")
+        # An installation that somebody else keeps: one's own folders come next, as with conda.
+        self.envtool(*command)
+        self.assertEqual(self.envtool("env", "list", "--json").json()["envs"], [str(self.home.path / ".conda/envs/x")])
+        self.assertEqual(list(self.root.iterdir()), [])
 
     def test_root_prefix_of_another_user(self):
         if os.geteuid() != 0:
