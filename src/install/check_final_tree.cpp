@@ -167,7 +167,7 @@ class FinalTreeCheck {
 
   const std::vector<const PrefixRecord*>& kept_records() {
     if (!kept_) {
-      data_ = PrefixData::load(change_.prefix);
+      data_ = PrefixData::load_readable(change_.prefix);
       kept_.emplace();
       for (const PrefixRecord& record : data_.records()) {
         const auto& leaving = change_.plan.unlinked;

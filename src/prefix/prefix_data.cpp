@@ -18,31 +18,51 @@ std::vector<std::string> record_file_names(const Prefix& prefix) {
   return names;
 }
 
-PrefixData PrefixData::load(const Prefix& prefix) {
+namespace {
+void sort_by_name(std::vector<PrefixRecord>& records) {
+  std::stable_sort(records.begin(), records.end(), [](const PrefixRecord& a, const PrefixRecord& b) { return a.name < b.name; });
+}
+}  // namespace
+
+void PrefixData::add(const Prefix& prefix, const std::string& file_name) {
+  const std::string path = prefix.conda_meta() + "/" + file_name;
+  const auto text = read_file_if_exists(path, record_limit);
+  if (!text) return;  // removed by another process since the folder was listed
+  PrefixRecord record;
+  try {
+    record = parse_prefix_record(*text, path);
+  } catch (const Error& cause) {
+    throw Error("an environment's package record is damaged", cause.kind() == ErrorKind::unsafe ? ErrorKind::unsafe : ErrorKind::corrupt)
+        .at(path)
+        .caused_by(cause)
+        .hint("reinstall the package, or remove the file when the package is not needed");
+  }
+  // conda too passes over records that are not what their name says.
+  if (record.file_name() != file_name) {
+    ignored_.push_back(file_name);
+    return;
+  }
+  records_.push_back(std::move(record));
+  file_names_.push_back(file_name);
+}
+
+PrefixData PrefixData::load_readable(const Prefix& prefix) {
   PrefixData data;
   for (const std::string& name : record_file_names(prefix)) {
-    const std::string path = prefix.conda_meta() + "/" + name;
-    const auto text = read_file_if_exists(path, record_limit);
-    if (!text) continue;  // removed by another process since the folder was listed
-    PrefixRecord record;
     try {
-      record = parse_prefix_record(*text, path);
-    } catch (const Error& cause) {
-      throw Error("an environment's package record is damaged", cause.kind() == ErrorKind::unsafe ? ErrorKind::unsafe : ErrorKind::corrupt)
-          .at(path)
-          .caused_by(cause)
-          .hint("reinstall the package, or remove the file when the package is not needed");
-    }
-    // conda too passes over records that are not what their name says.
-    if (record.file_name() != name) {
+      data.add(prefix, name);
+    } catch (const Error&) {
       data.ignored_.push_back(name);
-      continue;
     }
-    data.records_.push_back(std::move(record));
-    data.file_names_.push_back(name);
   }
-  std::stable_sort(data.records_.begin(), data.records_.end(),
-                   [](const PrefixRecord& a, const PrefixRecord& b) { return a.name < b.name; });
+  sort_by_name(data.records_);
+  return data;
+}
+
+PrefixData PrefixData::load(const Prefix& prefix) {
+  PrefixData data;
+  for (const std::string& name : record_file_names(prefix)) data.add(prefix, name);
+  sort_by_name(data.records_);
   for (std::size_t i = 1; i < data.records_.size(); ++i)
     if (data.records_[i].name == data.records_[i - 1].name)
       throw Error("an environment has two records of one package", ErrorKind::corrupt)

@@ -15,6 +15,9 @@ class PrefixData {
   /// Reads the records; none when the environment does not exist. Documents of conda, mamba and
   /// rattler are understood. Throws `Error` (corrupt) that names the bad file.
   static PrefixData load(const Prefix& prefix);
+  /// The same without those that cannot be read; two records of one package are both there. For what must also
+  /// work while such an environment is repaired.
+  static PrefixData load_readable(const Prefix& prefix);
 
   /// Sorted by name.
   const std::vector<PrefixRecord>& records() const { return records_; }
@@ -27,6 +30,8 @@ class PrefixData {
   const std::vector<std::string>& ignored() const { return ignored_; }
 
  private:
+  void add(const Prefix& prefix, const std::string& file_name);
+
   std::vector<PrefixRecord> records_;
   std::vector<std::string> file_names_;
   std::vector<std::string> ignored_;
